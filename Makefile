@@ -1,0 +1,41 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help install demo test lint bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/euthymia: pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Euthymia needs Python 3.11 or newer.")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --only-binary :all: --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+install: $(BIN)/euthymia ## install into .venv (wheels only, no compiler)
+
+demo: install ## simulate ketamine, Spravato and an SSRI in the same 1,000 patients; write demo/index.html
+	$(BIN)/euthymia demo --out demo
+
+test: install ## lint, types, import rules and all tests
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -n 2 -q
+
+lint: install ## style, types and import rules only
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: install ## speed against peers (see benchmarks/README.md)
+	$(BIN)/python benchmarks/run.py
+
+lock: ## refresh requirements.lock from pyproject.toml (needs uv)
+	uv pip compile --group dev pyproject.toml --universal --python-version 3.11 --output-file requirements.lock
+
+clean: ## remove what the commands above made
+	rm -rf $(VENV) demo .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""The engine: patients advanced through a protocol, and its result, the Course."""

@@ -1,0 +1,107 @@
+"""Advance a cascade of affine equations, driven by an exactly solved linear system, over a mesh.
+
+The drug's disposition is linear and is advanced exactly through its modes. Everything behind it is a cascade whose
+equations are affine in their own state (see `brain.plasticity`); each is advanced by the fourth-order scheme of
+`course.scheme`. Any object with `initial`, `signals` and `cascade` can be the chain: the engine knows no biology.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import Array, lax
+
+from euthymia.course.mesh import Mesh
+from euthymia.course.scheme import pair_step, scalar_step
+
+
+class Drive(NamedTuple):
+    """The linear system and what enters it.
+
+    rates: [modes, patients] 1/h; amounts, inflow: [patterns, modes, patients], what arrives at once at a break and per
+    hour until the next (row 0: nothing); amount_of, inflow_of: [segments], which row holds for each segment;
+    weights: signal name to [modes, patients]: the linear signals that feed the chain; watched: names of the signals
+    whose peak is kept in every segment.
+    """
+
+    rates: Array
+    amounts: Array
+    inflow: Array
+    amount_of: Array
+    inflow_of: Array
+    weights: dict[str, Array]
+
+
+class Steps(eqx.Module):
+    """A Mesh as arrays for the compiled loop."""
+
+    first: Array
+    last: Array
+    h_class: Array
+    lengths: Array
+
+    @staticmethod
+    def of(mesh: Mesh) -> "Steps":
+        return Steps(*(jnp.asarray(x) for x in (mesh.first, mesh.last, mesh.h_class, mesh.lengths)))
+
+
+class Trajectory(NamedTuple):
+    """At the end of every segment: modes [segments, modes, patients], states and signals by name
+    [segments, patients]; peaks of the watched signals within the segment."""
+
+    modes: Array
+    states: dict[str, Array]
+    signals: dict[str, Array]
+    peaks: dict[str, Array]
+
+
+def _linear(weights: dict[str, Array], x: Array) -> dict[str, Array]:
+    return {name: (w * x).sum(0) for name, w in weights.items()}
+
+
+def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] = ()) -> Trajectory:
+    """Run the chain over every segment of the mesh, from rest. Pure; compile it with `eqx.filter_jit`."""
+    stages = chain.cascade()
+    half = jnp.exp(-drive.rates[None] * steps.lengths[:, None, None] / 2)  # [classes, modes, patients]
+    fill = -jnp.expm1(-drive.rates[None] * steps.lengths[:, None, None] / 2) / drive.rates[None]
+
+    def known_at(x: Array) -> dict[str, Array]:
+        linear = _linear(drive.weights, x)
+        return {**linear, **chain.signals(linear)}
+
+    def step(k, carry, inflow):
+        x, known, states, peaks = carry
+        c = steps.h_class[k]
+        h, e, f = steps.lengths[c], half[c], fill[c] * inflow
+        x_mid = x * e + f
+        x_end = x_mid * e + f
+        start, mid, end = {**known, **states}, known_at(x_mid), known_at(x_end)
+        known_end = dict(end)
+        new = {}
+        for names, rates in stages:
+            a, b = zip(*(rates(at) for at in (start, mid, end)), strict=True)
+            if len(names) == 1:
+                values = (scalar_step(states[names[0]], a, b, h),)
+            else:
+                mids, ends = pair_step((states[names[0]], states[names[1]]), a, b, h)
+                values = tuple(zip(mids, ends, strict=True))
+            for name, (at_mid, at_end) in zip(names, values, strict=True):
+                mid[name], end[name] = at_mid, at_end
+                new[name] = at_end
+        peaks = {n: jnp.maximum(p, jnp.maximum(mid[n], end[n])) for n, p in peaks.items()}
+        return x_end, known_end, new, peaks
+
+    def segment(carry, i):
+        x, states = carry
+        x = x + drive.amounts[drive.amount_of[i]]
+        known = known_at(x)
+        inflow = drive.inflow[drive.inflow_of[i]]
+        peaks = {n: known[n] for n in watched}
+        x, known, states, peaks = lax.fori_loop(
+            steps.first[i], steps.last[i], lambda k, c: step(k, c, inflow), (x, known, states, peaks)
+        )
+        return (x, states), (x, states, {n: v for n, v in known.items() if n not in drive.weights}, peaks)
+
+    start = (jnp.zeros_like(drive.rates), chain.initial())
+    _, (modes, states, signals, peaks) = lax.scan(segment, start, jnp.arange(len(steps.first)))
+    return Trajectory(modes, states, signals, peaks)

@@ -1,0 +1,1 @@
+"""From a dose to plasma concentration to NMDA occupancy: compounds, routes, dispositions, interactions, the receptor."""

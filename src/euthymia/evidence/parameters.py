@@ -1,0 +1,56 @@
+"""The model's own numbers by name, and model parts filled with them."""
+
+import dataclasses
+from functools import lru_cache
+from typing import TypeVar
+
+from euthymia.errors import UserError
+from euthymia.evidence.load import model_parameters
+from euthymia.evidence.tables import Parameter
+
+Part = TypeVar("Part")
+
+
+@lru_cache
+def _by_id() -> dict[str, Parameter]:
+    return {row.id: row for row in model_parameters()}
+
+
+def parameter(id: str) -> Parameter:
+    """The model parameter `id`, for example ``"otto2021.clearance"``. Raises UserError if there is none."""
+    try:
+        return _by_id()[id]
+    except KeyError:
+        raise UserError(f"the evidence has no model parameter {id!r}{_nearest(id)}") from None
+
+
+def value(id: str) -> float:
+    """The number of model parameter `id`, in the unit of its row. Raises UserError if there is none."""
+    return parameter(id).value
+
+
+def fill(cls: type[Part], prefix: str, **given: object) -> Part:
+    """An instance of the dataclass (or equinox Module) `cls` with its numbers from the evidence.
+
+    Each field of `cls` that is not `given` takes the model parameter ``{prefix}.{field}``; a default of the
+    field is never used, so that no number enters the model without a row.
+    Raises UserError if a row is missing, or if `given` names a field that `cls` does not have.
+    """
+    names = [field.name for field in dataclasses.fields(cls) if field.init]  # type: ignore[arg-type]
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise UserError(f"{cls.__name__} has no field {unknown[0]!r}; it has {', '.join(names)}")
+    missing = [f"{prefix}.{name}" for name in names if name not in given and f"{prefix}.{name}" not in _by_id()]
+    if missing:
+        raise UserError(
+            f"{cls.__name__} needs model parameters that the evidence lacks: "
+            f"{', '.join(missing)}{_nearest(missing[0])}"
+        )
+    return cls(**{name: given[name] if name in given else value(f"{prefix}.{name}") for name in names})
+
+
+def _nearest(id: str) -> str:
+    from difflib import get_close_matches  # only on the way to an error
+
+    near = get_close_matches(id, list(_by_id()), n=3)
+    return f"; nearest: {', '.join(near)}" if near else ""

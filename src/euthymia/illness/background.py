@@ -1,0 +1,61 @@
+"""The response that is not the drug's, by the design of the trial or clinic.
+
+    P_i(t) = k_study c_i [ a exp(-ln2 (t - t_last)/t_a)  +  b (1 - exp(-t/t_early))  +  c (1 - exp(-t/t_slow)) ]
+
+a: expectancy after each session; b, c: early and slow levels set by the design; c_i: the patient's own readiness.
+Design moves response rates more than the dose does, so it is never assumed silently.
+"""
+
+from math import log
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax import Array
+
+from euthymia import evidence
+
+EARLY = {
+    "open label": "early_open_label",
+    "saline": "early_saline",
+    "midazolam": "early_midazolam",
+    "new oral antidepressant": "early_new_antidepressant",
+    "oral antidepressant trial": None,
+}
+SLOW = {
+    "open label": "slow_no_new_treatment",
+    "saline": "slow_no_new_treatment",
+    "midazolam": "slow_no_new_treatment",
+    "new oral antidepressant": "slow_new_antidepressant",
+    "oral antidepressant trial": "slow_antidepressant_trial",
+}
+
+
+class Background(eqx.Module):
+    """Levels of the non-drug response for one design."""
+
+    early: float
+    slow: float
+    session_amplitude: float
+    session_half_life: float
+    early_time: float
+    slow_time: float
+
+    @staticmethod
+    def of(expectancy: str, inpatient: bool) -> "Background":
+        """expectancy: a key of `EARLY`; inpatients carry an extra early and slow level (no calibration arm)."""
+
+        def v(name: str | None) -> float:
+            return evidence.value("background." + name) if name else 0.0
+
+        return Background(
+            early=v(EARLY[expectancy]) + (v("early_inpatient") if inpatient else 0.0),
+            slow=v(SLOW[expectancy]) + (v("slow_inpatient") if inpatient else 0.0),
+            **{f: v(f) for f in ("session_amplitude", "session_half_life", "early_time", "slow_time")},
+        )
+
+    def level(self, time_h: Array, hours_since_session: Array) -> Array:
+        """Level at `time_h` for a patient of typical readiness; infinite `hours_since_session`: no session yet."""
+        acute = self.session_amplitude * jnp.exp(-log(2) * hours_since_session / self.session_half_life)
+        early = self.early * (1 - jnp.exp(-time_h / self.early_time))
+        slow = self.slow * (1 - jnp.exp(-time_h / self.slow_time))
+        return acute + early + slow

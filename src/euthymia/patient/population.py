@@ -1,0 +1,227 @@
+"""Populations: correlated covariates by a Gaussian copula, and log-normal or logit variability by standard normals."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.scipy.stats import norm
+
+from euthymia import evidence
+from euthymia.drug.body import Body
+from euthymia.drug.interactions import SITES, combined
+from euthymia.errors import UserError
+from euthymia.patient.random import normals
+
+POPULATIONS = ("TRD", "healthy")
+DEVIATE_LIMIT = 3.0  # deviates are truncated here: beyond it log-normal tails leave physiology
+
+VARIED = (
+    *(f"otto2021.{n}" for n in ("central_volume", "clearance", "norketamine_volume", "norketamine_clearance")),
+    *(
+        f"perezruixo2021.{n}"
+        for n in (
+            "nasal_fraction",
+            "nasal_absorption_rate",
+            "swallowed_absorption_rate",
+            "central_volume",
+            "peripheral_volume_1",
+            "hepatic_flow",
+            "hepatic_volume",
+            "rate_to_other_metabolites",
+            "norketamine_volume",
+            "norketamine_clearance",
+        )
+    ),
+    *(
+        f"simons2022.{n}"
+        for n in (
+            "central_volume",
+            "clearance",
+            "peripheral_flow_2",
+            "transit_time_norketamine",
+            "norketamine_clearance",
+            "hydroxynorketamine_volume",
+            "hydroxynorketamine_clearance",
+            "hydroxynorketamine_peripheral_flow",
+        )
+    ),
+    "depression.gain",
+    "depression.durability",
+    "depression.antidepressant_gain",
+    "background",
+    "dissociation",
+    "blood_pressure",
+)
+"""Every parameter that varies between patients, by the name of its deviate."""
+
+
+class Patients(eqx.Module):
+    """People; every array has shape [patients].
+
+    index: the number that keys their random draws; female, resistant (treatment resistant), benzodiazepine, asian,
+    japanese: 0 or 1; baseline_madrs: points (0 for healthy volunteers); failed_trials: of antidepressants;
+    intrinsic_clearance, gut_availability: relative to normal (interactions, liver impairment);
+    z: standard-normal deviates by name, see `VARIED`.
+    """
+
+    index: Array
+    age_y: Array
+    female: Array
+    weight_kg: Array
+    baseline_madrs: Array
+    failed_trials: Array
+    resistant: Array
+    benzodiazepine: Array
+    asian: Array
+    japanese: Array
+    intrinsic_clearance: Array
+    gut_availability: Array
+    z: Mapping[str, Array]
+    seed: int = eqx.field(static=True)
+    population: str = eqx.field(static=True)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def body(self) -> Body:
+        """These people as pharmacokinetics sees them."""
+        return Body(
+            self.weight_kg,
+            self.age_y,
+            self.asian,
+            self.japanese,
+            self.intrinsic_clearance,
+            self.gut_availability,
+            self.z,
+        )
+
+    def take(self, start: int, stop: int) -> "Patients":
+        """Patients start to stop (exclusive)."""
+        return jax.tree.map(lambda x: x[start:stop], self)
+
+    @staticmethod
+    def create(
+        weight_kg: Any,
+        age_y: Any = 40.0,
+        baseline_madrs: Any = 35.0,
+        female: Any = 0,
+        failed_trials: Any = 2,
+        seed: int = 1,
+        population: str = "TRD",
+    ) -> "Patients":
+        """Patients with covariates of your own; scalars are shared, arrays must have one length.
+
+        Deviates are drawn as in `draw`. Raises UserError for missing, infinite or impossible values.
+        """
+        given = dict(weight_kg=weight_kg, age_y=age_y, baseline_madrs=baseline_madrs, female=female, failed_trials=failed_trials)
+        arrays = {k: np.atleast_1d(np.asarray(v, float)) for k, v in given.items()}
+        n = max(len(v) for v in arrays.values())
+        limits = {"weight_kg": (30, 250), "age_y": (18, 100), "baseline_madrs": (0, 60), "female": (0, 1), "failed_trials": (0, 50)}
+        for name, values in arrays.items():
+            low, high = limits[name]
+            if len(values) not in (1, n):
+                raise UserError(f"{name} has {len(values)} values for {n} patients; give one for all, or one each.")
+            if n == 0 or len(values) == 0:
+                raise UserError("there is no patient: give at least one weight.")
+            bad = np.flatnonzero(~((values >= low) & (values <= high)))
+            if len(bad):
+                raise UserError(f"{name} of patient {bad[0] + 1} is {values[bad[0]]:g}; allowed is {low} to {high}.")
+        drawn = draw(population, n, seed)
+        wide = {k: jnp.broadcast_to(jnp.asarray(v), (n,)) for k, v in arrays.items()}
+        return eqx.tree_at(lambda p: [getattr(p, k) for k in wide], drawn, list(wide.values()))
+
+
+def _truncated(z: Array) -> Array:
+    return jnp.clip(z, -DEVIATE_LIMIT, DEVIATE_LIMIT)
+
+
+@eqx.filter_jit
+def _draw(population: str, index: Array, seed: int) -> dict[str, Array]:
+    trd = population == "TRD"
+
+    def v(name: str) -> float:
+        return evidence.value(f"population.{'trd' if trd else 'healthy'}.{name}")
+
+    def z(name: str) -> Array:
+        return _truncated(normals(seed, name, index))
+
+    def between(mean: float, sd: float, deviate: Array, low: float, high: float) -> Array:
+        """Normal truncated to its limits (by probability, so that no value piles up at a limit)."""
+        a, b = norm.cdf((low - mean) / sd), norm.cdf((high - mean) / sd)
+        return mean + sd * norm.ppf(a + (b - a) * norm.cdf(deviate))
+
+    raw = jnp.stack([z("covariate." + n) for n in ("age", "weight", "baseline", "failed")])
+    r = np.eye(4)
+    if trd:
+        for (i, j), name in {(0, 1): "age_weight", (2, 3): "baseline_failed", (0, 3): "age_failed"}.items():
+            r[i, j] = r[j, i] = v("correlation_" + name)
+    z_age, z_weight, z_baseline, z_failed = jnp.asarray(np.linalg.cholesky(r)) @ raw
+    female = (norm.cdf(z("covariate.female")) < v("female_fraction")).astype(float)
+    ratio = evidence.value("population.weight_sex_ratio")
+    middle = v("weight_mean") / (v("female_fraction") + (1 - v("female_fraction")) * ratio)
+    weight = middle * jnp.where(female > 0, 1.0, ratio) * jnp.exp(v("weight_cv") * z_weight - v("weight_cv") ** 2 / 2)
+    one = jnp.ones_like(weight)
+    if trd:
+        baseline = between(v("baseline_mean"), v("baseline_sd"), z_baseline, v("baseline_minimum"), v("baseline_maximum"))
+        more = v("failed_trials_mean") - 2
+        failed = 2 + jnp.floor(jnp.log1p(-norm.cdf(z_failed)) / jnp.log(more / (1 + more)))
+        benzodiazepine = (norm.cdf(z("covariate.benzodiazepine")) < v("benzodiazepine_fraction")).astype(float)
+    else:
+        baseline, failed, benzodiazepine = 0 * one, 0 * one, 0 * one
+    return dict(
+        age_y=between(v("age_mean"), v("age_sd"), z_age, v("age_minimum"), v("age_maximum")),
+        female=female,
+        weight_kg=jnp.clip(weight, evidence.value("population.weight_minimum"), evidence.value("population.weight_maximum")),
+        baseline_madrs=baseline,
+        failed_trials=failed,
+        resistant=one if trd else 0 * one,
+        benzodiazepine=benzodiazepine,
+        asian=0 * one,
+        japanese=0 * one,
+        z={name: z(name) for name in VARIED},
+    )
+
+
+def draw(
+    population: str = "TRD",
+    patients: int = 1000,
+    seed: int = 1,
+    comedication: tuple[str, ...] = (),
+    hepatic_impairment: str = "none",
+    first: int = 0,
+) -> Patients:
+    """Draw virtual patients; patient k is the same whatever `patients` is.
+
+    population: "TRD" or "healthy"; comedication: agents of `euthymia.drug.interactions` that everybody takes;
+    hepatic_impairment: "none", "mild" (no change published) or "moderate"; first: number of the first patient.
+    Raises UserError for an unknown population, agent or impairment, or no patients.
+    """
+    if population not in POPULATIONS:
+        raise UserError(f"there is no population {population!r}; known: {', '.join(POPULATIONS)}.")
+    if isinstance(patients, bool) or not isinstance(patients, int | np.integer) or patients < 1:
+        raise UserError(f"the number of patients must be a whole number of at least 1, got {patients!r}.")
+    if hepatic_impairment == "severe":
+        raise UserError("severe hepatic impairment has not been studied; allowed: none, mild, moderate.")
+    if hepatic_impairment not in ("none", "mild", "moderate"):
+        raise UserError(f"hepatic impairment {hepatic_impairment!r} is unknown; allowed: none, mild, moderate.")
+    agents = tuple(comedication) + (("moderate hepatic impairment",) if hepatic_impairment == "moderate" else ())
+    for agent in agents:
+        if agent not in SITES:
+            raise UserError(f"no published interaction for {agent!r}; known: {', '.join(SITES)}.")
+    intrinsic, gut = combined(agents) if agents else (1.0, 1.0)
+    jax.config.update("jax_enable_x64", True)
+    index = jnp.arange(first, first + patients)
+    drawn = _draw(population, index, seed)
+    one = jnp.ones(patients)
+    return Patients(
+        index=index,
+        **drawn,
+        intrinsic_clearance=intrinsic * one,
+        gut_availability=gut * one,
+        seed=seed,
+        population=population,
+    )

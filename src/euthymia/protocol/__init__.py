@@ -1,0 +1,54 @@
+"""The protocol: one document that says who is treated, with what, when, how watched, and when to stop.
+
+`load` reads one, `schedule` expands it in time, `explain` says it in plain words, `check` lists its faults.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from euthymia.protocol.calendar import Administration, DailyTreatment, Design, Schedule
+
+if TYPE_CHECKING:
+    from euthymia.protocol.document import Protocol, json_schema
+    from euthymia.protocol.expand import schedule
+    from euthymia.protocol.explain import explain
+    from euthymia.protocol.library import canonical_json, catalogue, check, fingerprint, load, loads
+
+__all__ = [
+    "Administration",
+    "DailyTreatment",
+    "Design",
+    "Protocol",
+    "Schedule",
+    "canonical_json",
+    "catalogue",
+    "check",
+    "explain",
+    "fingerprint",
+    "json_schema",
+    "load",
+    "loads",
+    "schedule",
+]
+
+# Read on first use: the schema costs more to import than a `--help` may take.
+_HOME = {
+    "Protocol": "document",
+    "json_schema": "document",
+    "schedule": "expand",
+    "explain": "explain",
+    "canonical_json": "library",
+    "catalogue": "library",
+    "check": "library",
+    "fingerprint": "library",
+    "load": "library",
+    "loads": "library",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = found
+    return found

@@ -1,0 +1,272 @@
+"""The rules a protocol may state: structured conditions and closed lists, never an expression language.
+
+Rules that act during a course are parsed, checked and kept here; deciding on them is another module's work.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import PlainValidator, WithJsonSchema, model_validator
+
+from euthymia.protocol import words
+from euthymia.protocol.quantity import KINDS, Quantity, parse
+
+
+class Entry(BaseModel):
+    """Any mapping of the document. Python names with underscores are written with spaces: `never above`."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        str_strip_whitespace=True,
+        alias_generator=lambda name: name.rstrip("_").replace("_", " "),
+    )
+
+
+def _quantity(kind: str) -> Any:
+    schema = {"type": "string", "description": KINDS[kind][1]}
+    return Annotated[
+        Quantity,
+        PlainValidator(lambda given: parse(given, kind)),
+        PlainSerializer(str, return_type=str),
+        WithJsonSchema(schema),
+    ]
+
+
+Dose = _quantity("dose")
+Mass = _quantity("mass")
+DailyDose = _quantity("daily dose")
+Duration = _quantity("duration")
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+RuleId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)*$", max_length=40)]
+Verified = Literal[words.VERIFIED]
+Count = Annotated[int, Field(ge=1, le=1000)]
+
+
+def _week(given: object) -> int:
+    match = re.fullmatch(r"\s*week\s+(\d{1,3})\s*", given) if isinstance(given, str) else None
+    if match is None or int(match[1]) < 1:
+        raise ValueError(f'"{given}" is not a week of the course; allowed: "week N", the first being week 1')
+    return int(match[1])
+
+
+Week = Annotated[
+    int,
+    PlainValidator(_week),
+    PlainSerializer(lambda week: f"week {week}", return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^week [0-9]+$"}),
+]
+
+
+class Comparison(BaseModel):
+    """One measured thing compared with one value: SBP above 140 mmHg. `state` stands for response etc."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    measure: str
+    comparison: str
+    value: Quantity | None = None
+
+    def __str__(self) -> str:
+        return f"{self.measure} {self.comparison}" + (f" {self.value}" if self.value else "")
+
+
+def _comparison(measure: str, given: object) -> Comparison:
+    if measure not in words.MEASURES:
+        raise ValueError(f'"{measure}" is not a measure{near(measure, words.MEASURES)}')
+    text = given if isinstance(given, str) else ""
+    for comparison in words.COMPARISONS:
+        if text.startswith(comparison + " "):
+            value = parse(text.removeprefix(comparison + " "), words.MEASURES[measure])
+            return Comparison(measure=measure, comparison=comparison, value=value)
+    allowed = ", ".join(words.COMPARISONS)
+    raise ValueError(f'{measure}: "{given}" is not a comparison; allowed: {allowed}, then a value with its unit')
+
+
+def _when(given: object) -> tuple[Comparison, ...]:
+    if isinstance(given, str):
+        if given not in words.STATES:
+            raise ValueError(f'"{given}" is not a state of the illness; allowed: {", ".join(words.STATES)}')
+        return (Comparison(measure="state", comparison=given),)
+    if not isinstance(given, dict) or not given:
+        raise ValueError("expected `measure: comparison value`, such as {SBP: above 140 mmHg}, or a state")
+    return tuple(_comparison(str(measure), value) for measure, value in given.items())
+
+
+def _when_text(when: tuple[Comparison, ...]) -> Any:
+    if when[0].measure == "state":
+        return when[0].comparison
+    return {c.measure: f"{c.comparison} {c.value}" for c in when}
+
+
+# Every comparison in one `when` must hold; two alternatives are two rules.
+When = Annotated[
+    tuple[Comparison, ...],
+    PlainValidator(_when),
+    PlainSerializer(_when_text),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(words.STATES)},
+                {
+                    "type": "object",
+                    "minProperties": 1,
+                    "propertyNames": {"enum": list(words.MEASURES)},
+                    "additionalProperties": {"type": "string", "pattern": "^(above|at least|below|at most) "},
+                },
+            ]
+        }
+    ),
+]
+
+
+def near(word: str, allowed: Any) -> str:
+    """`; did you mean X?` when something allowed is close, else the whole list."""
+    from difflib import get_close_matches
+
+    known = [str(item) for item in allowed]
+    close = get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean `{close[0]}`?" if close else f"; allowed: {', '.join(known)}"
+
+
+def _only_one(entry: Entry, names: tuple[str, ...]) -> None:
+    given = [name for name in names if getattr(entry, name) is not None]
+    if len(given) != 1:
+        shown = ", ".join(f"`{name.replace('_', ' ')}`" for name in names)
+        raise ValueError(f"exactly one of {shown} is needed, found {len(given)}")
+
+
+class Rule(Entry):
+    """Common to all rules: an id to cite, the `id` of a source of the document, and how far it was checked."""
+
+    rule: RuleId
+    source: Name
+    verified: Verified
+    note: Text | None = None
+
+
+class Requirement(Rule):
+    """Who may enter: a measure within a limit."""
+
+    measure: Literal[tuple(words.MEASURES)]
+    at_least: Text | None = None
+    at_most: Text | None = None
+
+    @model_validator(mode="after")
+    def _limit(self) -> Requirement:
+        _only_one(self, ("at_least", "at_most"))
+        parse(self.at_least or self.at_most, words.MEASURES[self.measure])
+        return self
+
+
+class Exclusion(Rule):
+    """Who may not: a condition, or a measured limit. `relative` may be overridden by a clinician on record."""
+
+    kind: Literal["absolute", "relative"]
+    condition: Literal[words.CONDITIONS] | None = None
+    when: When | None = None
+
+    @model_validator(mode="after")
+    def _what(self) -> Exclusion:
+        _only_one(self, ("condition", "when"))
+        return self
+
+
+class Eligibility(Entry):
+    require: tuple[Requirement, ...] = ()
+    exclude: tuple[Exclusion, ...] = ()
+
+
+class BeforeRule(Rule):
+    """Before a dose: a check to make, a limit at which the dose is held, or one at which it is weighed."""
+
+    check: Literal[words.BEFORE_CHECKS] | None = None
+    hold_when: When | None = None
+    weigh_when: When | None = None
+
+    @model_validator(mode="after")
+    def _what(self) -> BeforeRule:
+        _only_one(self, ("check", "hold_when", "weigh_when"))
+        return self
+
+
+class ObserveRule(Rule):
+    """What is watched, either `every` so often `for` a time, or `at` stated times after the dose starts."""
+
+    items: Annotated[tuple[Literal[words.ITEMS], ...], Field(min_length=1)]
+    every: Duration | None = None
+    for_: Duration | None = None
+    at: Annotated[tuple[Duration, ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _times(self) -> ObserveRule:
+        _only_one(self, ("every", "at"))
+        if (self.every is None) != (self.for_ is None):
+            raise ValueError("`every` and `for` go together")
+        if self.every is not None and self.every.value <= 0:
+            raise ValueError("`every` must be longer than zero")
+        return self
+
+
+class StopRule(Rule):
+    when: When
+
+
+class Discharge(Rule):
+    no_earlier_than: Duration
+    all_of: Annotated[tuple[Literal[words.DISCHARGE_CRITERIA], ...], Field(min_length=1)]
+
+
+class Session(Entry):
+    before: tuple[BeforeRule, ...] = ()
+    observe: tuple[ObserveRule, ...] = ()
+    stop: tuple[StopRule, ...] = ()
+    discharge: Discharge | None = None
+
+
+class AdjustRule(Rule):
+    """A change of dose after the n-th dose of the course, when a condition holds."""
+
+    after_dose: Count
+    when: When
+    dose_to: Dose
+
+
+class DecideRule(Rule):
+    """A decision about the course: at the end of a phase, at the end of a week, or at every session."""
+
+    at: Annotated[str, StringConstraints(pattern=r"^(end of .+|week [1-9]\d*|every session)$", max_length=80)]
+    continue_when: When | None = None
+    stop_when: When | None = None
+    widen_when: When | None = None
+    step_back_when: When | None = None
+
+    @model_validator(mode="after")
+    def _what(self) -> DecideRule:
+        _only_one(self, ("continue_when", "stop_when", "widen_when", "step_back_when"))
+        return self
+
+
+class Safeguard(Rule):
+    safeguard: Literal[tuple(words.SAFEGUARDS)]
+    at_least: Duration | None = None
+
+
+class Measure(Entry):
+    """A rating scale and when it is taken: `every` so often from the first day, or `at` stated times."""
+
+    scale: Literal[words.SCALES]
+    every: Duration | None = None
+    at: Annotated[tuple[Duration, ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _times(self) -> Measure:
+        _only_one(self, ("every", "at"))
+        if self.every is not None and self.every.value < 1.0:
+            raise ValueError("`every` must be at least 1 h")
+        return self
+
+
