@@ -128,9 +128,11 @@ def start_state(p: Array) -> Array:
 
 def derivative(state, p, rate_mg_per_h, out):
     """Write d(state)/dt of one patient into `out`. Scalar code: plain Python, and what numba compiles."""
-    a1, a2, a3, am1, am2, ce, b, m, s, lc, d = state
-    wt, cl, v1, q2, v2, q3, v3, clm, vm, qm, vm2, ke0, ki, kp, e, kb, km, kf, kl, d0, kd = p
-    c1, c2, c3, cm, cm2 = a1 / v1, a2 / v2, a3 / v3, am1 / vm, am2 / vm2
+    # Columns by number: `p` may be a bare pointer here. Column 0 (weight) enters through the rate.
+    cl, q2, q3, clm, qm = p[1], p[3], p[5], p[7], p[9]
+    ke0, ki, kp, e, kb, km, kf, kl, d0, kd = p[11], p[12], p[13], p[14], p[15], p[16], p[17], p[18], p[19], p[20]
+    c1, c2, c3, cm, cm2 = state[0] / p[2], state[1] / p[4], state[2] / p[6], state[3] / p[8], state[4] / p[10]
+    ce, b, m, s, pool, d = state[5], state[6], state[7], state[8], state[9], state[10]
     site = max(ce, 0.0)
     power = site**HILL
     surge = site / (site + ki) * (1.0 - power / (power + kp**HILL))
@@ -143,8 +145,8 @@ def derivative(state, p, rate_mg_per_h, out):
     out[6] = kb * (e * surge - b)
     out[7] = km * (b / (b + B_HALF) - m)
     out[8] = kf * m * (1.0 - s) - LOSS_S_PER_H * (s - S0)
-    out[9] = kl * (s - S0) * (1.0 - lc) - LOSS_L_PER_H * lc
-    out[10] = kd * (d0 * (1.0 - 0.8 * ((s - S0) / (1.0 - S0) + 0.5 * lc)) - d)
+    out[9] = kl * (s - S0) * (1.0 - pool) - LOSS_L_PER_H * pool
+    out[10] = kd * (d0 * (1.0 - 0.8 * ((s - S0) / (1.0 - S0) + 0.5 * pool)) - d)
 
 
 def errors(depression: Array, plasma: Array, reference: tuple[Array, Array], patients: int) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from euthymia import evidence
@@ -18,7 +19,7 @@ from euthymia.harm.acute import AcuteHarm
 from euthymia.illness.background import Background
 from euthymia.illness.depression import Depression, score
 from euthymia.patient.population import Patients
-from euthymia.patient.random import normals_by_occasion
+from euthymia.patient.random import Draws, normals
 
 BATCH = 512
 """Patients per compiled call; always this many (the last batch is padded), so that a patient's numbers never depend on
@@ -123,8 +124,20 @@ def _chain(setting: Setting, patients: Patients) -> Plasticity:
     )
 
 
+def draw_batch(timing: Timing, patients: Patients) -> Draws:
+    """Every random number of a batch's course."""
+    sessions = np.arange(len(timing.earlier))
+    streams = {
+        "fluctuation": np.arange(timing.days),
+        "rating": np.asarray(timing.minute),
+        "dissociation session": sessions,
+        "blood pressure session": sessions,
+    }
+    return normals(patients.seed, streams, patients.index)
+
+
 @eqx.filter_jit
-def run_batch(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[str, Array], dict[str, Array]]:
+def run_batch(setting: Setting, timing: Timing, patients: Patients, draws: Draws) -> tuple[dict[str, Array], dict[str, Array]]:
     """Everything that is observed: by name, [times, patients]; and by session, [sessions, patients]."""
     n, t = len(patients), timing.observe_h
     depression, harm = Depression.from_evidence(), AcuteHarm.from_evidence()
@@ -166,31 +179,26 @@ def run_batch(setting: Setting, timing: Timing, patients: Patients) -> tuple[dic
     level = setting.background.level(t, timing.since_session_h)
     readiness = jnp.exp(evidence.value("background.sd_between_patients") * patients.z["background"])
     values["background effect"] = level[:, None] * readiness
-    daily = normals_by_occasion(patients.seed, "fluctuation", patients.index, jnp.arange(timing.days))
-    values["fluctuation"] = depression.fluctuation(t, daily, patients.resistant)
-    without = values["antidepressant effect"] * 0 + values["background effect"] - values["fluctuation"]
+    values["fluctuation"] = depression.fluctuation(t, draws["fluctuation"], patients.resistant)
+    without = values["background effect"] - values["fluctuation"]
     effect = values["drug effect"] + values["antidepressant effect"] + without
     values["MADRS"] = score(patients.baseline_madrs, effect)
     values["MADRS untreated"] = score(patients.baseline_madrs, without)
-    noise = normals_by_occasion(patients.seed, "rating", patients.index, timing.minute)
-    rated = values["MADRS"] + depression.rating_noise * noise
+    rated = values["MADRS"] + depression.rating_noise * draws["rating"]
     values["MADRS rated"] = jnp.clip(jnp.where(patients.baseline_madrs > 0, jnp.round(rated), 0.0), 0, 60)
 
-    occasion = jnp.arange(sessions)
     by_session: dict[str, Array] = {}
     if sessions:
-        z_dissociation = normals_by_occasion(patients.seed, "dissociation session", patients.index, occasion)
-        z_pressure = normals_by_occasion(patients.seed, "blood pressure session", patients.index, occasion)
         earlier = timing.earlier[:, None]
         by_session["peak ketamine"] = ng_per_mL(peak["ketamine"], "S-ketamine")
         by_session["peak occupancy"] = peak["occupancy"]
         by_session["peak dissociation"] = harm.dissociation.level(
-            peak["occupancy"], earlier, patients.z["dissociation"], z_dissociation
+            peak["occupancy"], earlier, patients.z["dissociation"], draws["dissociation session"]
         )
         rise = harm.blood_pressure.rise(
             ng_per_mL(peak["S-ketamine"], "S-ketamine"), patients.z["blood_pressure"], patients.age_y
         )
-        by_session["peak systolic rise"] = harm.blood_pressure.highest_reading(rise, z_pressure)
+        by_session["peak systolic rise"] = harm.blood_pressure.highest_reading(rise, draws["blood pressure session"])
         by_session["sedation probability"] = harm.sedation.probability(peak["occupancy"])
         by_session["unresponsive probability"] = harm.consciousness.lost(peak["occupancy"])
         now = jnp.maximum(timing.session_at - 1, 0)
@@ -198,7 +206,7 @@ def run_batch(setting: Setting, timing: Timing, patients: Patients) -> tuple[dic
         values["dissociation"] = jnp.where(
             in_session,
             harm.dissociation.level(
-                values["occupancy"], timing.earlier[now][:, None], patients.z["dissociation"], z_dissociation[now]
+                values["occupancy"], timing.earlier[now][:, None], patients.z["dissociation"], draws["dissociation session"][now]
             ),
             0.0,
         )

@@ -62,7 +62,7 @@ def build_mesh(breaks_h: np.ndarray, kind: np.ndarray, level: float = 1.0) -> Me
         t = float(start)
         while t < stop - CLOSE_H:
             since = t - origin
-            until, step = next((u, s) for u, s in STEPS if since < u - CLOSE_H)
+            until, step = next(((u, s) for u, s in STEPS if since < u - CLOSE_H), STEPS[-1])
             zone_end = min(float(stop), origin + until) if np.isfinite(origin) else float(stop)
             count = max(1, int(np.ceil((zone_end - t) / step * level - 1e-6)))
             lengths += [round((zone_end - t) / count, 9)] * count

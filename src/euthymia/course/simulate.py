@@ -1,21 +1,26 @@
 """Simulate a protocol on virtual patients."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import polars as pl
 
-from euthymia.course.batch import BATCH, Setting, Timing, run_batch
+from euthymia.course.batch import BATCH, Setting, Timing, draw_batch, run_batch
 from euthymia.course.engine import Steps
 from euthymia.course.mesh import build_mesh
 from euthymia.course.observe import default_times
 from euthymia.course.plan import Plan, make_plan
-from euthymia.course.result import Course, Provenance
+from euthymia.course.outcomes import patient_outcomes
+from euthymia.course.result import UNITS, Course, Provenance, check_times, course_frame
+from euthymia.course.store import Parts, bytes_needed
 from euthymia.course.variants import Variants
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.errors import UserError
@@ -28,6 +33,9 @@ jax.config.update("jax_enable_x64", True)
 
 MAXIMUM_WEEKS = 104
 MESH_LEVEL = 1.0
+MEMORY_BYTES = 1.5e9  # time courses beyond this are not held in memory
+PART = 4 * BATCH  # patients per stored part
+VARIABLES = len(UNITS)
 ANTIDEPRESSANT_SIZE = {"quetiapine XR": "depression.quetiapine_factor"}
 
 
@@ -88,7 +96,9 @@ def simulate(
     variants: Variants | None = None,
     absorption: Mapping[str, float] | None = None,
     dispositions: Mapping[str, str] | None = None,
+    out: str | Path | None = None,
     workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Course:
     """Simulate a protocol and return its Course.
 
@@ -96,6 +106,8 @@ def simulate(
     or Patients of your own; weeks: horizon, up to two years; seed: of every random number;
     observe_h: observation times (h), default the first day closely and then daily; variants: disputed mechanisms;
     absorption: your values for rows "absorption.*" of the evidence, by name; dispositions: route to disposition;
+    out: folder for the whole course as Parquet parts, resumed if a former run was killed;
+    progress: called with (patients done, patients);
     workers: threads (default: the machine's cores); results do not depend on it.
 
     Raises UserError, in one sentence, for anything that cannot be done.
@@ -111,29 +123,39 @@ def simulate(
     horizon = weeks * 168.0
     calendar = schedule(document, horizon)
     people = patients if isinstance(patients, Patients) else draw(_population(document), patients, seed)
-    if observe_h is None:
-        times = default_times([a.time_h for a in calendar.administrations], horizon)
-    else:
-        times = np.unique(np.asarray(observe_h, float))
-        if len(times) == 0 or not np.all(np.isfinite(times)) or times[0] < 0 or times[-1] > horizon + 1e-9:
-            raise UserError(f"observation times must lie between 0 and {horizon:g} h, the horizon.")
-        if times[-1] == 0:
-            raise UserError("observation times must include one after 0 h.")
+    times = (
+        default_times([a.time_h for a in calendar.administrations], horizon)
+        if observe_h is None
+        else check_times(observe_h, horizon)
+    )
     variants = variants or Variants()
     plan = make_plan(calendar.administrations, times, dispositions)
     setting = _setting(plan, calendar, variants, absorption or {})
     timing = _timing(plan, calendar, times, MESH_LEVEL)
-    values, sessions = _run(setting, timing, people, workers)
+    provenance = Provenance.of(document.name, fingerprint(document), people, variants, seed)
+    parts = None
+    if out is not None:
+        run = {"provenance": asdict(provenance), "observe_h": times.tolist(), "absorption": setting.absorption,
+               "dispositions": [p.disposition for p in plan.pathways], "population": population_hash(people)}
+        parts = Parts(Path(out), run)
+    kept = max(BATCH, int(MEMORY_BYTES / bytes_needed(1, len(times), VARIABLES)))
+    values, sessions, table = _run(setting, timing, calendar, people, times, kept, parts, workers, progress)
+    warnings = plan.warnings
+    if kept < len(people):
+        where = f"all are in {out}" if out is not None else "give a folder (out) to store all"
+        warnings += (f"time courses of the first {kept:,} of {len(people):,} patients are in memory; {where}",)
     return Course(
         protocol=document,
         calendar=calendar,
         people=people,
         time_h=times,
         values=values,
-        sessions=sessions,
         session_h=np.array([a.time_h for a in calendar.administrations if a.time_h < times[-1]]),
-        warnings=plan.warnings,
-        provenance=Provenance.of(fingerprint(document), people, variants, seed),
+        sessions=sessions,
+        table=table,
+        warnings=warnings,
+        provenance=provenance,
+        stored=Path(out) if out is not None else None,
     )
 
 
@@ -141,34 +163,51 @@ def _population(document: Protocol) -> str:
     return "healthy" if document.population == "healthy" else "TRD"
 
 
-def _run(setting: Setting, timing: Timing, people: Patients, workers: int | None):
-    """All batches on threads (the compiled code holds no lock), each written into its rows."""
+def population_hash(people: Patients) -> str:
+    """Digest of who is simulated, so that a resumed run cannot mix two populations."""
+    digest = sha256()
+    for leaf in jax.tree.leaves(people):
+        digest.update(np.asarray(leaf).tobytes())
+    return digest.hexdigest()
+
+
+def _run(setting, timing, calendar, people, times, kept, parts, workers, progress):
+    """All parts in order, the batches of each on threads (the compiled code holds no lock)."""
     n = len(people)
-    starts = list(range(0, n, BATCH))
-    values: dict[str, np.ndarray] = {}
-    sessions: dict[str, np.ndarray] = {}
+    held: list[tuple[dict, dict]] = []
+    tables = []
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        for part, first in enumerate(range(0, n, PART)):
+            last = min(first + PART, n)
+            table = parts.done(part) if parts else None
+            if table is None or first < kept:
+                values, sessions = _part(setting, timing, people.take(first, last), pool)
+                who = people.take(first, last)
+                table = patient_outcomes(who, calendar, times, values, sessions)
+                if parts and parts.done(part) is None:
+                    parts.write(part, course_frame(np.asarray(who.index), times, values), table)
+                if first < kept:
+                    room = kept - first
+                    held.append(jax.tree.map(lambda x: x[:room], (values, sessions)))
+            tables.append(table)
+            if progress:
+                progress(last, n)
+    values, sessions = (
+        {name: np.concatenate([h[i][name] for h in held]) for name in held[0][i]} for i in (0, 1)
+    )
+    return values, sessions, pl.concat(tables)
+
+
+def _part(setting: Setting, timing: Timing, people: Patients, pool: ThreadPoolExecutor):
+    """The values and sessions of one part, [patients, ...]."""
+    n = len(people)
 
     def one(start: int):
         chunk = people.take(start, min(start + BATCH, n))
-        short = BATCH - len(chunk)
-        if short:
-            chunk = jax.tree.map(lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], short, 0)]), chunk)
-        v, s = run_batch(setting, timing, chunk)
-        return start, BATCH - short, jax.tree.map(lambda x: np.asarray(x).T, (v, s))
+        count = len(chunk)
+        if count < BATCH:
+            chunk = jax.tree.map(lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], BATCH - count, 0)]), chunk)
+        return jax.tree.map(lambda x: np.asarray(x).T[:count], run_batch(setting, timing, chunk, draw_batch(timing, chunk)))
 
-    def keep(done):
-        start, count, (v, s) = done
-        for into, part in ((values, v), (sessions, s)):
-            for name, array in part.items():
-                if name not in into:
-                    into[name] = np.empty((n, array.shape[1]))
-                into[name][start : start + count] = array[:count]
-
-    keep(one(starts[0]))
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for done in pool.map(one, starts[1:]):
-            keep(done)
-    return values, sessions
-
-
-
+    done = list(pool.map(one, range(0, n, BATCH)))
+    return tuple({name: np.concatenate([d[i][name] for d in done]) for name in done[0][i]} for i in (0, 1))

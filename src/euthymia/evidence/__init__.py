@@ -4,9 +4,9 @@
 are what has been published; `search` looks through all of them.
 """
 
+from euthymia.evidence.index import Hit, search
 from euthymia.evidence.load import linking, literature, model_parameters, outcomes, plasma, rules
 from euthymia.evidence.parameters import fill, parameter, value
-from euthymia.evidence.index import Hit, search
 from euthymia.evidence.tables import Link, Literature, Outcome, Parameter, Plasma, Rule
 
 __all__ = [

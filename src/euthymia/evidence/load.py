@@ -5,7 +5,6 @@ import dataclasses
 import math
 from collections.abc import Collection
 from functools import lru_cache
-from importlib import resources
 from io import StringIO
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -21,6 +20,8 @@ def read(table: type[Table], path: str | Path | None = None) -> tuple[Table, ...
 
     Raises UserError, naming file, line, column and what is allowed, for the first row that breaks a rule.
     """
+    from importlib import resources  # here, because importing it is slow
+
     place = resources.files("euthymia.evidence") / "data" / table.file if path is None else Path(path)
     try:
         text = place.read_text(encoding="utf-8")
@@ -94,33 +95,38 @@ def _cell(kind: object, cell: str) -> object:
 
 
 @lru_cache
-def _whole(table: type[Table]) -> tuple[Table, ...]:
-    return read(table)
-
-
 def model_parameters() -> tuple[Parameter, ...]:
     """Every number the model uses, with its source or the range it is assumed in."""
-    return _whole(Parameter)
+    return read(Parameter)
 
 
+@lru_cache
 def literature() -> tuple[Literature, ...]:
     """Published pharmacokinetics, mechanism and harms."""
-    return _whole(Literature)
+    return read(Literature)
 
 
+@lru_cache
 def plasma() -> tuple[Plasma, ...]:
     """Published plasma levels, observed and model-predicted."""
-    return _whole(Plasma)
+    return read(Plasma)
 
 
+@lru_cache
 def rules() -> tuple[Rule, ...]:
     """Rules of labels, guidelines and trial protocols."""
-    return _whole(Rule)
+    return read(Rule)
 
 
+@lru_cache
 def linking() -> tuple[Link, ...]:
     """Published pairs of equivalent rating-scale scores."""
-    return _whole(Link)
+    return read(Link)
+
+
+@lru_cache
+def _outcomes() -> tuple[Outcome, ...]:
+    return read(Outcome)
 
 
 def outcomes(*, set: Set | Collection[Set]) -> tuple[Outcome, ...]:
@@ -135,4 +141,4 @@ def outcomes(*, set: Set | Collection[Set]) -> tuple[Outcome, ...]:
     if unknown or not wanted:
         said = f"no set of outcomes is called {unknown[0]!r}" if unknown else "name a set of outcomes"
         raise UserError(f"{said}; there are {', '.join(allowed)}")
-    return tuple(row for row in _whole(Outcome) if row.set in wanted)
+    return tuple(row for row in _outcomes() if row.set in wanted)

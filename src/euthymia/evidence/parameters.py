@@ -43,8 +43,7 @@ def fill(cls: type[Part], prefix: str, **given: object) -> Part:
     missing = [f"{prefix}.{name}" for name in names if name not in given and f"{prefix}.{name}" not in _by_id()]
     if missing:
         raise UserError(
-            f"{cls.__name__} needs model parameters that the evidence lacks: "
-            f"{', '.join(missing)}{_nearest(missing[0])}"
+            f"{cls.__name__} needs model parameters that the evidence lacks: {', '.join(missing)}{_nearest(missing[0])}"
         )
     return cls(**{name: given[name] if name in given else value(f"{prefix}.{name}") for name in names})
 

@@ -8,13 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from euthymia import evidence
 from euthymia.drug.body import Body
 from euthymia.drug.interactions import SITES, combined
 from euthymia.errors import UserError
 from euthymia.patient.random import normals
+
+jax.config.update("jax_enable_x64", True)
 
 POPULATIONS = ("TRD", "healthy")
 DEVIATE_LIMIT = 3.0  # deviates are truncated here: beyond it log-normal tails leave physiology
@@ -135,55 +137,55 @@ class Patients(eqx.Module):
         return eqx.tree_at(lambda p: [getattr(p, k) for k in wide], drawn, list(wide.values()))
 
 
-def _truncated(z: Array) -> Array:
-    return jnp.clip(z, -DEVIATE_LIMIT, DEVIATE_LIMIT)
+COVARIATES = tuple(f"covariate.{n}" for n in ("age", "weight", "baseline", "failed", "female", "benzodiazepine"))
 
 
-@eqx.filter_jit
-def _draw(population: str, index: Array, seed: int) -> dict[str, Array]:
+def _covariates(population: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Correlated covariates from their deviates; see the rows "population.*" of the evidence."""
     trd = population == "TRD"
 
     def v(name: str) -> float:
         return evidence.value(f"population.{'trd' if trd else 'healthy'}.{name}")
 
-    def z(name: str) -> Array:
-        return _truncated(normals(seed, name, index))
+    def between(mean: float, sd: float, deviate: np.ndarray, low: float, high: float) -> np.ndarray:
+        """Normal truncated to its limits by probability, so that no value piles up at a limit."""
+        a, b = ndtr((low - mean) / sd), ndtr((high - mean) / sd)
+        return mean + sd * ndtri(a + (b - a) * ndtr(deviate))
 
-    def between(mean: float, sd: float, deviate: Array, low: float, high: float) -> Array:
-        """Normal truncated to its limits (by probability, so that no value piles up at a limit)."""
-        a, b = norm.cdf((low - mean) / sd), norm.cdf((high - mean) / sd)
-        return mean + sd * norm.ppf(a + (b - a) * norm.cdf(deviate))
-
-    raw = jnp.stack([z("covariate." + n) for n in ("age", "weight", "baseline", "failed")])
-    r = np.eye(4)
+    correlation = np.eye(4)
     if trd:
         for (i, j), name in {(0, 1): "age_weight", (2, 3): "baseline_failed", (0, 3): "age_failed"}.items():
-            r[i, j] = r[j, i] = v("correlation_" + name)
-    z_age, z_weight, z_baseline, z_failed = jnp.asarray(np.linalg.cholesky(r)) @ raw
-    female = (norm.cdf(z("covariate.female")) < v("female_fraction")).astype(float)
+            correlation[i, j] = correlation[j, i] = v("correlation_" + name)
+    raw = np.stack([z[name] for name in COVARIATES[:4]])
+    z_age, z_weight, z_baseline, z_failed = np.linalg.cholesky(correlation) @ raw
+    female = (ndtr(z["covariate.female"]) < v("female_fraction")).astype(float)
     ratio = evidence.value("population.weight_sex_ratio")
-    middle = v("weight_mean") / (v("female_fraction") + (1 - v("female_fraction")) * ratio)
-    weight = middle * jnp.where(female > 0, 1.0, ratio) * jnp.exp(v("weight_cv") * z_weight - v("weight_cv") ** 2 / 2)
-    one = jnp.ones_like(weight)
-    if trd:
-        baseline = between(v("baseline_mean"), v("baseline_sd"), z_baseline, v("baseline_minimum"), v("baseline_maximum"))
-        more = v("failed_trials_mean") - 2
-        failed = 2 + jnp.floor(jnp.log1p(-norm.cdf(z_failed)) / jnp.log(more / (1 + more)))
-        benzodiazepine = (norm.cdf(z("covariate.benzodiazepine")) < v("benzodiazepine_fraction")).astype(float)
-    else:
-        baseline, failed, benzodiazepine = 0 * one, 0 * one, 0 * one
-    return dict(
+    women = v("weight_mean") / (v("female_fraction") + (1 - v("female_fraction")) * ratio)
+    weight = women * np.where(female > 0, 1.0, ratio) * np.exp(v("weight_cv") * z_weight - v("weight_cv") ** 2 / 2)
+    zero = np.zeros_like(weight)
+    covariates = dict(
         age_y=between(v("age_mean"), v("age_sd"), z_age, v("age_minimum"), v("age_maximum")),
         female=female,
-        weight_kg=jnp.clip(weight, evidence.value("population.weight_minimum"), evidence.value("population.weight_maximum")),
-        baseline_madrs=baseline,
-        failed_trials=failed,
-        resistant=one if trd else 0 * one,
-        benzodiazepine=benzodiazepine,
-        asian=0 * one,
-        japanese=0 * one,
-        z={name: z(name) for name in VARIED},
+        weight_kg=np.clip(
+            weight, evidence.value("population.weight_minimum"), evidence.value("population.weight_maximum")
+        ),
+        baseline_madrs=zero,
+        failed_trials=zero,
+        resistant=zero,
+        benzodiazepine=zero,
+        asian=zero,
+        japanese=zero,
     )
+    if trd:
+        more = v("failed_trials_mean") - 2
+        low, high = v("baseline_minimum"), v("baseline_maximum")
+        covariates |= dict(
+            baseline_madrs=between(v("baseline_mean"), v("baseline_sd"), z_baseline, low, high),
+            failed_trials=2 + np.floor(np.log1p(-ndtr(z_failed)) / np.log(more / (1 + more))),
+            resistant=zero + 1,
+            benzodiazepine=(ndtr(z["covariate.benzodiazepine"]) < v("benzodiazepine_fraction")).astype(float),
+        )
+    return covariates
 
 
 def draw(
@@ -213,13 +215,16 @@ def draw(
         if agent not in SITES:
             raise UserError(f"no published interaction for {agent!r}; known: {', '.join(SITES)}.")
     intrinsic, gut = combined(agents) if agents else (1.0, 1.0)
-    jax.config.update("jax_enable_x64", True)
     index = jnp.arange(first, first + patients)
-    drawn = _draw(population, index, seed)
+    drawn = normals(seed, {name: np.zeros(1) for name in (*VARIED, *COVARIATES)}, index)
+    table = np.clip(np.asarray(drawn.table), -DEVIATE_LIMIT, DEVIATE_LIMIT)
+    z = dict(zip((*VARIED, *COVARIATES), table, strict=True))
+    covariates = _covariates(population, z)
     one = jnp.ones(patients)
     return Patients(
         index=index,
-        **drawn,
+        **{k: jnp.asarray(a) for k, a in covariates.items()},
+        z={k: jnp.asarray(z[k]) for k in VARIED},
         intrinsic_clearance=intrinsic * one,
         gut_availability=gut * one,
         seed=seed,

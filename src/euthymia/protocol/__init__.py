@@ -11,8 +11,8 @@ from euthymia.protocol.calendar import Administration, DailyTreatment, Design, S
 if TYPE_CHECKING:
     from euthymia.protocol.document import Protocol, json_schema
     from euthymia.protocol.expand import schedule
-    from euthymia.protocol.explain import explain
     from euthymia.protocol.library import canonical_json, catalogue, check, fingerprint, load, loads
+    from euthymia.protocol.plain_words import explain
 
 __all__ = [
     "Administration",
@@ -36,7 +36,7 @@ _HOME = {
     "Protocol": "document",
     "json_schema": "document",
     "schedule": "expand",
-    "explain": "explain",
+    "explain": "plain_words",
     "canonical_json": "library",
     "catalogue": "library",
     "check": "library",

@@ -5,9 +5,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from euthymia.protocol import words
 from euthymia.protocol.quantity import Quantity
@@ -27,7 +34,6 @@ from euthymia.protocol.rules import (
     Safeguard,
     Session,
     Text,
-    Verified,
     Week,
     When,
 )
@@ -39,20 +45,19 @@ UNNAMED = "new oral antidepressant"  # whichever the clinician picks: the one ag
 
 
 class Source(Entry):
-    """Where something was read. `verified`: seen at the source (yes), second-hand (secondary), recalled (no)."""
+    """Where something was read. `verified`: at the source (yes), second-hand (secondary), recalled (no)."""
 
     id: Name
     citation: Text
     url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$", max_length=400)] | None = None
-    verified: Verified
+    verified: words.Verified
 
 
 def _supervised(given: object) -> object:
     words_given = set(re.findall(r"[a-z-]+", given.lower())) if isinstance(given, str) else set()
     if words_given & set(words.UNSUPERVISED):
         raise ValueError(
-            f'"{given}" is outside supervised care and is refused in every protocol; '
-            f"allowed: {', '.join(words.PLACES)}"
+            f'"{given}" is outside supervised care and is refused in every protocol; allowed: {", ".join(words.PLACES)}'
         )
     return given
 
@@ -60,17 +65,17 @@ def _supervised(given: object) -> object:
 class DesignBlock(Entry):
     """Required: what patients expect, where they are treated, and over how many sites."""
 
-    expectancy: Literal[words.EXPECTANCIES]
-    setting: Annotated[Literal[words.PLACES], BeforeValidator(_supervised)]
-    sites: Literal[words.SITES]
+    expectancy: words.Expectancy
+    setting: Annotated[words.Place, BeforeValidator(_supervised)]
+    sites: words.Sites
     note: Text | None = None
 
 
 class Drug(Entry):
     """What is given in a session. `over` is the infusion time and belongs to the intravenous route alone."""
 
-    compound: Literal[words.COMPOUNDS]
-    route: Literal[words.ROUTES]
+    compound: words.Compound
+    route: words.Route
     dose: Dose | None = None
     over: Duration | None = None
     never_above: Mass | None = None
@@ -115,12 +120,12 @@ Gaps = Annotated[
 class Alongside(Entry):
     """An oral treatment taken every day. `start` and `stop` are times from the first day of the course."""
 
-    agent: Literal[tuple(words.AGENTS)]
+    agent: words.Agent
     dose: DailyDose | None = None
     start: Duration | None = None
     stop: Duration | None = None
     source: Name
-    verified: Verified
+    verified: words.Verified
     note: Text | None = None
 
     @property
@@ -174,15 +179,15 @@ class Phase(Entry):
 
 
 class Protocol(Entry):
-    """A complete, checked protocol. Build it with `protocol.load`; its fields are the keys of the document."""
+    """A complete, checked protocol, built by `protocol.load`; its fields are the keys of the document."""
 
     protocol: ProtocolId
     title: Text
     version: Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
-    status: Literal[words.STATUSES]
+    status: words.Status
     summary: Text | None = None
-    indication: Literal[words.INDICATIONS]
-    population: Literal[words.POPULATIONS]
+    indication: words.Indication
+    population: words.Population
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     design: DesignBlock
     eligibility: Eligibility = Eligibility()

@@ -68,7 +68,7 @@ def _administrations(protocol: Protocol, horizon_h: float) -> Iterator[Administr
     for session, (time_h, phase, number) in enumerate(session_times(protocol, horizon_h), start=1):
         if session > MAX_ADMINISTRATIONS:
             raise UserError(
-                f"{protocol.name}: more than {MAX_ADMINISTRATIONS} sessions in {horizon_h:g} h; shorten the horizon."
+                f"{protocol.name}: over {MAX_ADMINISTRATIONS} sessions in {horizon_h:g} h; shorten the horizon."
             )
         drug = protocol.drug_in(phase)
         dose = protocol.dose_in(phase, number)

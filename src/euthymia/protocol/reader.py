@@ -79,7 +79,7 @@ class _Builder:
             raise self.fail(event, f"too large: at most {MAX_NODES} values, nested at most {MAX_DEPTH} deep")
         if isinstance(event, yaml.AliasEvent) or event.anchor:
             raise self.fail(event, "anchors (&) and aliases (*) are not allowed; write the value out")
-        if event.tag and not isinstance(event, yaml.ScalarEvent) or (event.tag and event.tag != "!"):
+        if event.tag:
             raise self.fail(event, f"the tag {event.tag} is not allowed; write plain values")
         self.marked.lines.setdefault(path, event.start_mark.line + 1)
         if isinstance(event, yaml.ScalarEvent):

@@ -6,10 +6,22 @@ Rules that act during a course are parsed, checked and kept here; deciding on th
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
-from pydantic import PlainValidator, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from euthymia.protocol import words
 from euthymia.protocol.quantity import KINDS, Quantity, parse
@@ -26,24 +38,28 @@ class Entry(BaseModel):
     )
 
 
-def _quantity(kind: str) -> Any:
-    schema = {"type": "string", "description": KINDS[kind][1]}
-    return Annotated[
-        Quantity,
-        PlainValidator(lambda given: parse(given, kind)),
-        PlainSerializer(str, return_type=str),
-        WithJsonSchema(schema),
-    ]
+@dataclass(frozen=True)
+class Written:
+    """How a field of type Quantity is written in a document: as a quantity of `kind`."""
+
+    kind: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            lambda given: parse(given, self.kind), serialization=core_schema.to_string_ser_schema()
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "string", "description": KINDS[self.kind][1]}
 
 
-Dose = _quantity("dose")
-Mass = _quantity("mass")
-DailyDose = _quantity("daily dose")
-Duration = _quantity("duration")
+Dose = Annotated[Quantity, Written("dose")]
+Mass = Annotated[Quantity, Written("mass")]
+DailyDose = Annotated[Quantity, Written("daily dose")]
+Duration = Annotated[Quantity, Written("duration")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 RuleId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)*$", max_length=40)]
-Verified = Literal[words.VERIFIED]
 Count = Annotated[int, Field(ge=1, le=1000)]
 
 
@@ -140,18 +156,18 @@ def _only_one(entry: Entry, names: tuple[str, ...]) -> None:
 
 
 class Rule(Entry):
-    """Common to all rules: an id to cite, the `id` of a source of the document, and how far it was checked."""
+    """What every rule has: an id to cite, the `id` of a source of the document, how far it was checked."""
 
     rule: RuleId
     source: Name
-    verified: Verified
+    verified: words.Verified
     note: Text | None = None
 
 
 class Requirement(Rule):
     """Who may enter: a measure within a limit."""
 
-    measure: Literal[tuple(words.MEASURES)]
+    measure: words.Measured
     at_least: Text | None = None
     at_most: Text | None = None
 
@@ -163,10 +179,10 @@ class Requirement(Rule):
 
 
 class Exclusion(Rule):
-    """Who may not: a condition, or a measured limit. `relative` may be overridden by a clinician on record."""
+    """Who may not: a condition or a measured limit. A clinician may override a `relative` one, on record."""
 
     kind: Literal["absolute", "relative"]
-    condition: Literal[words.CONDITIONS] | None = None
+    condition: words.Condition | None = None
     when: When | None = None
 
     @model_validator(mode="after")
@@ -183,7 +199,7 @@ class Eligibility(Entry):
 class BeforeRule(Rule):
     """Before a dose: a check to make, a limit at which the dose is held, or one at which it is weighed."""
 
-    check: Literal[words.BEFORE_CHECKS] | None = None
+    check: words.BeforeCheck | None = None
     hold_when: When | None = None
     weigh_when: When | None = None
 
@@ -196,7 +212,7 @@ class BeforeRule(Rule):
 class ObserveRule(Rule):
     """What is watched, either `every` so often `for` a time, or `at` stated times after the dose starts."""
 
-    items: Annotated[tuple[Literal[words.ITEMS], ...], Field(min_length=1)]
+    items: Annotated[tuple[words.Item, ...], Field(min_length=1)]
     every: Duration | None = None
     for_: Duration | None = None
     at: Annotated[tuple[Duration, ...], Field(min_length=1)] | None = None
@@ -217,7 +233,7 @@ class StopRule(Rule):
 
 class Discharge(Rule):
     no_earlier_than: Duration
-    all_of: Annotated[tuple[Literal[words.DISCHARGE_CRITERIA], ...], Field(min_length=1)]
+    all_of: Annotated[tuple[words.DischargeCriterion, ...], Field(min_length=1)]
 
 
 class Session(Entry):
@@ -251,14 +267,14 @@ class DecideRule(Rule):
 
 
 class Safeguard(Rule):
-    safeguard: Literal[tuple(words.SAFEGUARDS)]
+    safeguard: words.SafeguardKind
     at_least: Duration | None = None
 
 
 class Measure(Entry):
     """A rating scale and when it is taken: `every` so often from the first day, or `at` stated times."""
 
-    scale: Literal[words.SCALES]
+    scale: words.Scale
     every: Duration | None = None
     at: Annotated[tuple[Duration, ...], Field(min_length=1)] | None = None
 
@@ -268,5 +284,3 @@ class Measure(Entry):
         if self.every is not None and self.every.value < 1.0:
             raise ValueError("`every` must be at least 1 h")
         return self
-
-

@@ -1,4 +1,4 @@
-"""What makes a protocol sound beyond its grammar: doses within bounds, no overlaps, care that is supervised."""
+"""What makes a protocol sound beyond its grammar: doses in bounds, no overlaps, supervised care."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ class Unsound(ValueError):
 
 def problems(protocol: Protocol) -> list[Problem]:
     """Every problem of a protocol that is well formed, as (path, clause)."""
-    found = [*_references(protocol), *_shape(protocol), *_alongside(protocol), *_doses(protocol), *_care(protocol)]
+    found = [
+        *_references(protocol),
+        *_shape(protocol),
+        *_alongside(protocol),
+        *_doses(protocol),
+        *_care(protocol),
+    ]
     # a calendar can only be walked when its phases make sense
     return found or list(_calendar(protocol))
 
@@ -41,7 +47,10 @@ def _doses(protocol: Protocol) -> Iterator[Problem]:
             yield from _drug(protocol, phase.drug, (*path, "drug"))
         drug = phase.drug or protocol.drug
         if drug is None:
-            yield path, "this phase gives no drug and the protocol has none; add `drug` or leave the phase out"
+            yield (
+                path,
+                "this phase gives no drug and the protocol has none; add `drug` or leave the phase out",
+            )
             continue
         if phase.dose is not None:
             yield from _dose(protocol, drug, phase.dose, (*path, "dose"))
@@ -146,7 +155,10 @@ def _references(protocol: Protocol) -> Iterator[Problem]:
     seen: set[str] = set()
     for path, rule in protocol.rules():
         if rule.source not in known:
-            yield (*path, "source"), f"`{rule.source}` is not the id of a source above; allowed: {', '.join(known)}"
+            yield (
+                (*path, "source"),
+                f"`{rule.source}` is not the id of a source above; allowed: {', '.join(known)}",
+            )
         if rule.rule in seen:
             yield (*path, "rule"), f"the rule id `{rule.rule}` is given twice"
         seen.add(rule.rule)
@@ -201,7 +213,10 @@ def _alongside(protocol: Protocol) -> Iterator[Problem]:
             yield (*path, "stop"), "stops before it starts"
         for other in protocol.alongside[:index]:
             if other.agent == item.agent and item.start_h < other.stop_h and other.start_h < item.stop_h:
-                yield path, f"{item.agent} is given twice at the same time; stop the one before starting the other"
+                yield (
+                    path,
+                    f"{item.agent} is given twice at the same time; stop the one before starting the other",
+                )
 
 
 def _care(protocol: Protocol) -> Iterator[Problem]:
@@ -245,7 +260,10 @@ def _calendar(protocol: Protocol) -> Iterator[Problem]:
         if times and time_h < max(times[-1] + max(_least_gap(protocol, phase).hours, stated), end_h) - 1e-9:
             gap_h = time_h - times[-1]
             allowed = f"the {stated:g} h this protocol states" if stated else str(_least_gap(protocol, phase))
-            yield path, f"two sessions {gap_h:g} h apart overlap (the second at {time_h:g} h); at least {allowed}"
+            yield (
+                path,
+                f"two sessions {gap_h:g} h apart overlap (the second at {time_h:g} h); at least {allowed}",
+            )
             return
         times.append(time_h)
         end_h = time_h + (drug.over.value if drug.over else 0.0)

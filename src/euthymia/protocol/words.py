@@ -1,19 +1,49 @@
 """The closed lists of the protocol document: every word a rule, a drug or a session may use."""
 
-STATUSES = ("catalogue", "research only", "contrast")
-VERIFIED = ("yes", "secondary", "no")
-POPULATIONS = ("TRD", "MDD", "healthy")
-INDICATIONS = (
+from typing import Literal, get_args
+
+Status = Literal[
+    "catalogue",
+    "research only",
+    "contrast",
+]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+Verified = Literal[
+    "yes",
+    "secondary",
+    "no",
+]
+VERIFIED: tuple[Verified, ...] = get_args(Verified)
+
+Population = Literal[
+    "TRD",
+    "MDD",
+    "healthy",
+]
+POPULATIONS: tuple[Population, ...] = get_args(Population)
+
+Indication = Literal[
     "treatment-resistant depression",
     "major depressive disorder",
     "major depressive disorder with acute suicidal ideation or behaviour",
     "none",
-)
+]
+INDICATIONS: tuple[Indication, ...] = get_args(Indication)
 
-KETAMINES = ("racemic ketamine", "esketamine", "arketamine")
+Compound = Literal[
+    "racemic ketamine",
+    "esketamine",
+    "arketamine",
+    "midazolam",
+    "saline",
+    "placebo spray",
+]
+COMPOUNDS: tuple[Compound, ...] = get_args(Compound)
+
 INERT = ("saline", "placebo spray")
-COMPOUNDS = (*KETAMINES, "midazolam", *INERT)
-ROUTES = (
+
+Route = Literal[
     "intravenous",
     "intramuscular",
     "subcutaneous",
@@ -22,50 +52,70 @@ ROUTES = (
     "oral solution",
     "oral prolonged release",
     "sublingual",
-)
+]
+ROUTES: tuple[Route, ...] = get_args(Route)
 
-# oral agent -> its kind
-AGENTS = {
-    "sertraline": "SSRI",
-    "escitalopram": "SSRI",
-    "duloxetine": "SNRI",
-    "venlafaxine XR": "SNRI",
-    "quetiapine XR": "quetiapine XR",
-    "new oral antidepressant": "new oral antidepressant",
-}
+Expectancy = Literal[
+    "open label",
+    "saline",
+    "midazolam",
+    "new oral antidepressant",
+    "oral antidepressant trial",
+]
+EXPECTANCIES: tuple[Expectancy, ...] = get_args(Expectancy)
 
-EXPECTANCIES = ("open label", "saline", "midazolam", "new oral antidepressant", "oral antidepressant trial")
-PLACES = ("outpatient", "inpatient")
-SITES = ("one", "many")
-SUPERVISION = ("at the clinic", "in hospital")
+Place = Literal[
+    "outpatient",
+    "inpatient",
+]
+PLACES: tuple[Place, ...] = get_args(Place)
 
-SCALES = ("MADRS", "PHQ-9", "QIDS-SR16", "HAM-D17", "CADSS", "MOAA/S")
-ITEMS = ("SBP", "DBP", "HR", "RR", "SpO2", "sedation", "dissociation", "ECG", "mental state")
-STATES = ("response", "remission", "no response", "relapse")
+Sites = Literal[
+    "one",
+    "many",
+]
+SITES: tuple[Sites, ...] = get_args(Sites)
 
-# measure -> kind of quantity it is compared with
-MEASURES = {
-    "age": "age",
-    "weight": "weight",
-    "failed antidepressant trials": "count",
-    "MADRS": "score",
-    "MADRS improvement": "percent",
-    "PHQ-9": "score",
-    "QIDS-SR16": "score",
-    "HAM-D17": "score",
-    "HAM-D17 improvement": "percent",
-    "CADSS": "score",
-    "MOAA/S": "score",
-    "SBP": "pressure",
-    "DBP": "pressure",
-    "HR": "heart rate",
-    "RR": "breathing rate",
-    "SpO2": "percent",
-    "daily lorazepam equivalent": "daily dose",
-}
-COMPARISONS = ("above", "at least", "below", "at most")
+Scale = Literal[
+    "MADRS",
+    "PHQ-9",
+    "QIDS-SR16",
+    "HAM-D17",
+    "CADSS",
+    "MOAA/S",
+]
+SCALES: tuple[Scale, ...] = get_args(Scale)
 
-CONDITIONS = (
+Item = Literal[
+    "SBP",
+    "DBP",
+    "HR",
+    "RR",
+    "SpO2",
+    "sedation",
+    "dissociation",
+    "ECG",
+    "mental state",
+]
+ITEMS: tuple[Item, ...] = get_args(Item)
+
+State = Literal[
+    "response",
+    "remission",
+    "no response",
+    "relapse",
+]
+STATES: tuple[State, ...] = get_args(State)
+
+Comparator = Literal[
+    "above",
+    "at least",
+    "below",
+    "at most",
+]
+COMPARISONS: tuple[Comparator, ...] = get_args(Comparator)
+
+Condition = Literal[
     "aneurysmal vascular disease",
     "arteriovenous malformation",
     "intracerebral haemorrhage",
@@ -88,9 +138,10 @@ CONDITIONS = (
     "theophylline or aminophylline",
     "prolonged QT",
     "narrow-angle glaucoma",
-)
+]
+CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
-BEFORE_CHECKS = (
+BeforeCheck = Literal[
     "identity and protocol version",
     "consent",
     "fasting",
@@ -101,8 +152,10 @@ BEFORE_CHECKS = (
     "suicide risk",
     "intoxication",
     "concomitant medicines",
-)
-DISCHARGE_CRITERIA = (
+]
+BEFORE_CHECKS: tuple[BeforeCheck, ...] = get_args(BeforeCheck)
+
+DischargeCriterion = Literal[
     "clinically stable",
     "blood pressure falling or back to baseline",
     "sedation resolved",
@@ -112,9 +165,89 @@ DISCHARGE_CRITERIA = (
     "responsible adult",
     "safe transport arranged",
     "assessed by a clinician",
-)
+]
+DISCHARGE_CRITERIA: tuple[DischargeCriterion, ...] = get_args(DischargeCriterion)
 
-SAFEGUARDS = {
+Agent = Literal[
+    "sertraline",
+    "escitalopram",
+    "duloxetine",
+    "venlafaxine XR",
+    "quetiapine XR",
+    "new oral antidepressant",
+]
+
+# oral agent -> its kind
+AGENTS: dict[Agent, str] = {
+    "sertraline": "SSRI",
+    "escitalopram": "SSRI",
+    "duloxetine": "SNRI",
+    "venlafaxine XR": "SNRI",
+    "quetiapine XR": "quetiapine XR",
+    "new oral antidepressant": "new oral antidepressant",
+}
+
+Measured = Literal[
+    "age",
+    "weight",
+    "failed antidepressant trials",
+    "MADRS",
+    "MADRS improvement",
+    "PHQ-9",
+    "QIDS-SR16",
+    "HAM-D17",
+    "HAM-D17 improvement",
+    "CADSS",
+    "MOAA/S",
+    "SBP",
+    "DBP",
+    "HR",
+    "RR",
+    "SpO2",
+    "daily lorazepam equivalent",
+]
+
+# measure -> the kind of quantity it is compared with
+MEASURES: dict[Measured, str] = {
+    "age": "age",
+    "weight": "weight",
+    "failed antidepressant trials": "count",
+    "MADRS": "score",
+    "MADRS improvement": "percent",
+    "PHQ-9": "score",
+    "QIDS-SR16": "score",
+    "HAM-D17": "score",
+    "HAM-D17 improvement": "percent",
+    "CADSS": "score",
+    "MOAA/S": "score",
+    "SBP": "pressure",
+    "DBP": "pressure",
+    "HR": "heart rate",
+    "RR": "breathing rate",
+    "SpO2": "percent",
+    "daily lorazepam equivalent": "daily dose",
+}
+
+SafeguardKind = Literal[
+    "supervised administration only",
+    "no take-home supply",
+    "certified setting",
+    "prescriber on site",
+    "resuscitation equipment and trained staff",
+    "anaesthetist present",
+    "pulse oximetry",
+    "no driving until next day",
+    "minimum interval between sessions",
+    "bladder follow-up",
+    "cognition follow-up",
+    "misuse follow-up",
+    "suicidality follow-up",
+    "course length limit",
+    "lowest effective frequency",
+]
+
+# safeguard -> what it means, in plain words
+SAFEGUARDS: dict[SafeguardKind, str] = {
     "supervised administration only": "every dose is given and watched by clinical staff",
     "no take-home supply": "nothing is dispensed for use outside the session",
     "certified setting": "the site is certified and the patient enrolled in the risk programme",
@@ -132,5 +265,5 @@ SAFEGUARDS = {
     "lowest effective frequency": "the longest interval that holds the response is used",
 }
 
-# Anything that would take a dose out of sight is refused wherever it is written.
+# Anything that would take a dose out of sight is refused wherever a place is written.
 UNSUPERVISED = ("home", "take-home", "takehome", "unsupervised", "self-administered at home", "telehealth", "mail")

@@ -1,0 +1,97 @@
+"""Courses on disk: Parquet parts that survive a kill, and files others can open. A file is written whole or not at all."""
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from euthymia.errors import UserError
+
+if TYPE_CHECKING:
+    from euthymia.course.result import Course
+
+MANIFEST = "run.json"
+
+
+@contextmanager
+def readable_errors(what: Path):
+    """Turn what a disk can do wrong into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise UserError(f"the disk is full: nothing was written to {what}.") from None
+        reason = error.strerror or str(error)
+        raise UserError(f"cannot write {what}: {reason}.") from None
+    except pl.exceptions.ComputeError as error:
+        raise UserError(f"cannot write {what}: {error}.") from None
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it into place; leave nothing behind on failure."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with readable_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            write(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def write_course(course: "Course", folder: Path) -> Path:
+    """Write a Course that is in memory: course.parquet, outcomes.csv, summary.csv, provenance.json."""
+    narrow = [pl.col(name).cast(pl.Float32) for name in course.values]
+    frame = course.to_polars().with_columns(narrow)
+    write_whole(folder / "course.parquet", lambda p: frame.write_parquet(p))
+    write_whole(folder / "outcomes.csv", lambda p: course.table.write_csv(p))
+    write_whole(folder / "summary.csv", lambda p: course.summary().table().write_csv(p))
+    text = json.dumps(asdict(course.provenance) | {"warnings": course.warnings}, indent=2)
+    write_whole(folder / "provenance.json", lambda p: p.write_text(text + "\n", encoding="utf-8"))
+    return folder
+
+
+class Parts:
+    """A folder of numbered parts of one run; finished parts are not computed again.
+
+    Raises UserError if the folder holds parts of another run.
+    """
+
+    def __init__(self, folder: Path, run: dict):
+        self.folder = folder
+        with readable_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        manifest = folder / MANIFEST
+        text = json.dumps(run, indent=2, sort_keys=True, default=str)
+        if manifest.exists():
+            if manifest.read_text(encoding="utf-8").strip() != text.strip():
+                raise UserError(f"{folder} holds another run; choose an empty folder, or delete it to start again.")
+        else:
+            write_whole(manifest, lambda p: p.write_text(text + "\n", encoding="utf-8"))
+
+    def _path(self, kind: str, part: int) -> Path:
+        return self.folder / f"{kind}-{part:05d}.parquet"
+
+    def done(self, part: int) -> pl.DataFrame | None:
+        """The outcomes of a finished part, or None."""
+        path = self._path("outcomes", part)
+        return pl.read_parquet(path) if path.exists() else None
+
+    def write(self, part: int, frame: pl.DataFrame, outcomes: pl.DataFrame) -> None:
+        """Write one part; the outcomes go last, so that a part with outcomes is complete."""
+        floats = [pl.col(c).cast(pl.Float32) for c, d in frame.schema.items() if d == pl.Float64 and c != "time_h"]
+        narrow = frame.with_columns(floats)
+        write_whole(self._path("course", part), lambda p: narrow.write_parquet(p))
+        write_whole(self._path("outcomes", part), lambda p: outcomes.write_parquet(p))
+
+
+def bytes_needed(patients: int, times: int, variables: int) -> int:
+    """Memory that the values of a course take."""
+    return patients * times * variables * np.dtype(float).itemsize
