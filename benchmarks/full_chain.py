@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 PROTOCOL = HERE / "sixteen-infusions.yaml"
 WEEKS, INFUSIONS = 26, 16
 REPEATS = 3
+COLUMNS = ("first_call_s", "patients_per_s", "patients_per_cpu_s", "peak_gb")
 
 
 def simulate_once(patients: int, repeats: int, out: str = "") -> dict:
@@ -30,11 +31,11 @@ def simulate_once(patients: int, repeats: int, out: str = "") -> dict:
     begin = time.perf_counter()
     import euthymia
 
+    stored = {"out": out} if out else {}
+
     def once() -> tuple[float, float]:
         wall, cpu = time.perf_counter(), time.process_time()
-        course = euthymia.simulate(
-            str(PROTOCOL), patients=patients, weeks=WEEKS, seed=1, **({"out": out} if out else {})
-        )
+        course = euthymia.simulate(str(PROTOCOL), patients=patients, weeks=WEEKS, seed=1, **stored)
         taken = time.perf_counter() - wall, time.process_time() - cpu
         given = len(course.session_h)
         if given != INFUSIONS:
@@ -99,15 +100,11 @@ def main() -> int:
     cold = cold_command_s()
     print("| patients | first call s | patients/s, wall | patients per CPU s | peak GB |\n|---:|---:|---:|---:|---:|")
     for row in rows:
-        cells = [
-            f"{row[k]:,.2f}" if k in row else "-"
-            for k in ("first_call_s", "patients_per_s", "patients_per_cpu_s", "peak_gb")
-        ]
         label = f"{row['patients']:,}" + (", stored as Parquet" if row.get("stored") else "")
+        cells = [f"{row[key]:,.2f}" if key in row else "-" for key in COLUMNS]
         print(f"| {label} | " + (row["failed"] + " |" * 4 if "failed" in row else " | ".join(cells) + " |"))
-    print(
-        f"\nCold `euthymia simulate`, 1,000 patients x 12 weeks: {cold if isinstance(cold, str) else f'{cold:.1f} s'}"
-    )
+    taken = cold if isinstance(cold, str) else f"{cold:.1f} s"
+    print(f"\nCold `euthymia simulate`, 1,000 patients x 12 weeks: {taken}")
     if not options.quick:
         result = {"machine": where, "weeks": WEEKS, "infusions": INFUSIONS, "rows": rows, "cold_command_s": cold}
         (HERE / "full_chain.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -9,11 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-
 import workload as w
 
 CACHE = Path(__file__).parent / ".cache"
-PATIENTS, PATIENTS_SLOW = 1000, 4
+PATIENTS, PATIENTS_SLOW = 2000, 4
 
 
 def _by_scipy(population: w.Array) -> tuple[w.Array, w.Array]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import amici
 import amici.sim.sundials as sundials
 import numpy as np
-
 import sbml_model
 import workload as w
 

@@ -8,7 +8,6 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
-
 import workload as w
 
 _STARTS = w.dose_times_h()

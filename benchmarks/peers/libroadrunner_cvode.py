@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import roadrunner
-
 import sbml_model
 import workload as w
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import workload as w
 from numba import cfunc, njit
 from numbalsoda import dop853, lsoda, lsoda_sig
-
-import workload as w
 
 _derivative = njit(w.derivative)
 

@@ -17,6 +17,7 @@ population: TRD
 sources:
   - {id: a source, citation: A paper, url: "https://example.org/paper", verified: yes}
 design: {expectancy: open label, setting: outpatient, sites: one}
+eligibility: {}
 drug: {compound: racemic ketamine, route: intravenous, dose: 0.5 mg/kg, over: 40 min}
 alongside: []
 phases:

@@ -68,6 +68,7 @@ def test_a_setting_outside_supervised_care_is_always_refused(
         ("[{name: one, doses: 1}, {name: one, every: 1 week}]", "two phases are called"),
         ("[{name: one, doses: 2, every: 1 week, widen to: 2 weeks}]", "`widen to` and `while` go together"),
         ("[{name: one, doses: 2, every: 1 week, dose by session: [0.1 mg/kg, 0.2 mg/kg, 0.3 mg/kg]}]", "lists 3 doses"),
+        ("[{name: one, doses: 1, starts: week 3}]", "the first phase starts on the first day"),
         ("[]", "needs `phases`"),
     ],
 )
@@ -90,60 +91,47 @@ def test_a_drug_must_be_complete(drug: str, reason: str, refusal: Callable[..., 
     assert reason in refusal(drug=drug, status="research only")
 
 
+def adjust(**changes: str) -> str:
+    """An `adjust` rule as YAML, with keys (underscores for spaces) changed or, when empty, left out."""
+    keys = {"rule": "A-1", "source": "a source", "verified": "yes", "after_dose": "3", "dose_to": "0.75 mg/kg"}
+    keys = {**keys, "when": "response", **changes}
+    return "[{" + ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in keys.items() if value) + "}]"
+
+
 @pytest.mark.parametrize(
-    ("rule", "reason"),
+    ("changes", "reason"),
     [
-        (
-            "{rule: A-1, source: a source, verified: yes, after dose: 3, dose to: 0.75 mg/kg, when: {mood: above 3}}",
-            "not a measure",
-        ),
-        (
-            "{rule: A-1, source: a source, verified: yes, after dose: 3, dose to: 0.75 mg/kg, when: {SBP: above 3 %}}",
-            "is a percentage",
-        ),
-        (
-            "{rule: A-1, source: a source, verified: yes, after dose: 3, dose to: 0.75 mg/kg, when: {SBP: over 140 mmHg}}",
-            "not a comparison",
-        ),
-        (
-            "{rule: A-1, source: a source, verified: yes, after dose: 3, dose to: 0.75 mg/kg, when: better}",
-            "not a state of the illness",
-        ),
-        (
-            "{rule: A-1, source: another, verified: yes, after dose: 3, dose to: 0.75 mg/kg, when: response}",
-            "not the id of a source",
-        ),
-        (
-            "{rule: A-1, source: a source, verified: maybe, after dose: 3, dose to: 0.75 mg/kg, when: response}",
-            "not one of the words",
-        ),
-        (
-            "{source: a source, verified: yes, after dose: 3, dose to: 0.75 mg/kg, when: response}",
-            "required and missing",
-        ),
-        (
-            "{rule: S-1, source: a source, verified: yes, after dose: 3, dose to: 0.75 mg/kg, when: response}",
-            "given twice",
-        ),
-        (
-            "{rule: A-1, source: a source, verified: yes, after dose: 3, dose to: 7.5 mg/kg, when: response}",
-            "no status allows it",
-        ),
+        ({"when": "{mood: above 3}"}, "not a measure"),
+        ({"when": "{SBP: above 3 %}"}, "is a percentage"),
+        ({"when": "{SBP: over 140 mmHg}"}, "not a comparison"),
+        ({"when": "better"}, "not a state of the illness"),
+        ({"source": "another"}, "not the id of a source"),
+        ({"verified": "maybe"}, "not one of the words"),
+        ({"rule": ""}, "required and missing"),
+        ({"verified": ""}, "required and missing"),
+        ({"rule": "S-1"}, "given twice"),
+        ({"dose_to": "7.5 mg/kg"}, "no status allows it"),
     ],
 )
 def test_a_rule_must_be_sourced_and_within_the_closed_lists(
-    rule: str, reason: str, refusal: Callable[..., str]
+    changes: dict[str, str], reason: str, refusal: Callable[..., str]
 ) -> None:
-    assert reason in refusal(adjust=f"[{rule}]")
+    assert reason in refusal(adjust=adjust(**changes))
 
 
 def test_rules_are_kept_as_structured_conditions(document) -> None:
-    rule = "{rule: A-1, source: a source, verified: no, after dose: 3, when: {MADRS improvement: below 25 %, SBP: at most 140 mmHg}, dose to: 0.75 mg/kg}"
-    kept = document.load(adjust=f"[{rule}]").adjust[0]
+    rule = adjust(when="{MADRS improvement: below 25 %, SBP: at most 140 mmHg}")
+    kept = document.load(adjust=rule).adjust[0]
     assert [(c.measure, c.comparison, c.value.value) for c in kept.when] == [
         ("MADRS improvement", "below", 25.0),
         ("SBP", "at most", 140.0),
     ]
+
+
+def test_a_requirement_is_kept_as_a_comparison(document) -> None:
+    row = "{rule: E-1, measure: failed antidepressant trials, at least: 2 trials, source: a source, verified: yes}"
+    limit = document.load(eligibility=f"{{require: [{row}]}}").eligibility.require[0].limit
+    assert (limit.comparison, limit.value.value) == ("at least", 2.0)
 
 
 def test_a_decision_must_name_a_phase_that_exists(refusal: Callable[..., str]) -> None:

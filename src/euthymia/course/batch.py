@@ -1,7 +1,5 @@
 """One batch of patients through one plan: the compiled heart of a simulation."""
 
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -9,9 +7,9 @@ import numpy as np
 from jax import Array
 
 from euthymia import evidence
-from euthymia.brain.plasticity import OtherRoute, Plasticity
+from euthymia.brain.plasticity import STATES, OtherRoute, Plasticity
 from euthymia.course.engine import Drive, Steps, integrate
-from euthymia.course.plan import Plan
+from euthymia.course.plan import Pathway
 from euthymia.course.variants import Variants
 from euthymia.drug.compounds import ng_per_mL
 from euthymia.drug.occupancy import Receptor
@@ -24,6 +22,9 @@ from euthymia.patient.random import Draws, normals
 BATCH = 512
 """Patients per compiled call; always this many (the last batch is padded), so that a patient's numbers never depend on
 who else is simulated."""
+
+ALWAYS = ("ketamine", "norketamine", "occupancy", "surge", *STATES)
+"""Variables of drug and brain that every course has, zero without ketamine."""
 
 WATCHED = ("occupancy", "ketamine", "S-ketamine")
 
@@ -52,22 +53,29 @@ class Timing(eqx.Module):
 
 
 class Setting(eqx.Module):
-    """What holds for everybody in the course."""
+    """What holds for everybody in the course. Amounts and durations are arrays, so that a new dose needs no new
+    compilation: dose_mg, dose_mg_per_kg, cap_mg are per distinct dose (a dose is the sum of the first two, at most the
+    third); input_h is per entry, 1 where the input arrives at once.
+    """
 
     background: Background
-    multicentre: float
-    antidepressants: tuple[tuple[float, float, float], ...]
+    multicentre: Array
+    antidepressants: tuple[tuple[Array, Array, Array], ...]
+    dose_mg: Array
+    dose_mg_per_kg: Array
+    cap_mg: Array
+    input_h: Array
     variants: Variants = eqx.field(static=True)
-    dispositions: Any = eqx.field(static=True)
-    doses: Any = eqx.field(static=True)
-    entries: Any = eqx.field(static=True)
+    pathways: tuple[Pathway, ...] = eqx.field(static=True)
+    doses: tuple[tuple[int, float, str], ...] = eqx.field(static=True)  # pathway, enantiomer share, input key
+    entries: tuple[tuple[int, int], ...] = eqx.field(static=True)  # dose, input
     absorption: tuple[tuple[str, float], ...] = eqx.field(static=True)
 
 
-def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive, dict[str, Array], list]:
-    """The linear system of these patients with its inputs; weights of the analytes; all modes of all pathways."""
+def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive, dict[str, Array]]:
+    """The linear system of these patients with its inputs, and the weights of the analytes."""
     body = patients.body()
-    built = [p.build(body, dict(setting.absorption)) for p in setting.dispositions]
+    built = [p.build(body, dict(setting.absorption)) for p in setting.pathways]
     size = [len(system.rates) for system, _ in built]
     first = [sum(size[:i]) for i in range(len(size))]
     zeros = jnp.zeros((sum(size), len(patients)))
@@ -76,14 +84,15 @@ def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive,
         return zeros.at[first[pathway] : first[pathway] + size[pathway]].set(values)
 
     entry_modes = []
-    for e in setting.entries:
-        dose = setting.doses[e.dose]
-        system, inputs = built[dose.pathway]
-        where = inputs[dose.input_key][e.input]
-        mg = jnp.full_like(body.weight_kg, dose.mg) if dose.mg is not None else dose.mg_per_kg * body.weight_kg
-        mg = jnp.minimum(mg, dose.cap_mg) if dose.cap_mg is not None else mg
-        gain = system.inputs[:, system.channels.index(where.channel)] * where.fraction * mg * dose.share
-        entry_modes.append(place(dose.pathway, gain / (e.duration_h or 1.0)))
+    for k, (which, position) in enumerate(setting.entries):
+        pathway, share, key = setting.doses[which]
+        system, inputs = built[pathway]
+        where = inputs[key][position]
+        mg = jnp.minimum(
+            setting.dose_mg[which] + setting.dose_mg_per_kg[which] * body.weight_kg, setting.cap_mg[which]
+        )
+        gain = system.inputs[:, system.channels.index(where.channel)] * where.fraction * mg * share
+        entry_modes.append(place(pathway, gain / setting.input_h[k]))
     entry_modes = jnp.stack(entry_modes)
     analytes: dict[str, Array] = {}
     for i, (system, _) in enumerate(built):
@@ -105,7 +114,7 @@ def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive,
         timing.inflow_of,
         weights,
     )
-    return drive, analytes, built
+    return drive, analytes
 
 
 def _chain(setting: Setting, patients: Patients) -> Plasticity:
@@ -137,40 +146,51 @@ def draw_batch(timing: Timing, patients: Patients) -> Draws:
 
 
 @eqx.filter_jit
-def run_batch(setting: Setting, timing: Timing, patients: Patients, draws: Draws) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Everything that is observed: by name, [times, patients]; and by session, [sessions, patients]."""
-    n, t = len(patients), timing.observe_h
-    depression, harm = Depression.from_evidence(), AcuteHarm.from_evidence()
-    sessions = len(timing.earlier)
-    values: dict[str, Array] = {}
-    zero = jnp.zeros((len(t), n))
-    if setting.dispositions:
-        drive, analytes, _ = _drive(setting, timing, patients)
-        chain = _chain(setting, patients)
-        run = integrate(chain, drive, timing.steps, WATCHED)
-        pick = jnp.maximum(timing.observed, 0)
-        began = (timing.observed >= 0)[:, None]
-        modes = jnp.where(began[..., None], run.modes[pick], 0.0)
-        for name, w in analytes.items():
-            values[name] = ng_per_mL(jnp.einsum("mn,tmn->tn", w, modes), name)
-        values["ketamine"] = values.get("S-ketamine", zero) + values.get("R-ketamine", zero)
-        values["norketamine"] = values.get("S-norketamine", zero) + values.get("R-norketamine", zero)
-        for name in ("occupancy", "surge"):
-            values[name] = jnp.where(began, run.signals[name][pick], 0.0)
-        for name in chain.states:
-            values[name] = jnp.where(began, run.states[name][pick], 0.0)
-        peak = {
-            name: jax.ops.segment_max(p, timing.session_of, sessions + 1, indices_are_sorted=True)[1:]
-            for name, p in run.peaks.items()
-        }
-    else:
-        names = ("ketamine", "norketamine", "occupancy", "surge", "over_block", "bdnf", "functional", "labile", "consolidated")
-        values |= {name: zero for name in names}
-        peak = {name: jnp.zeros((sessions, n)) for name in WATCHED}
+def advance(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Drug and brain: concentrations, occupancy, surge and plasticity at the observation times, [times, patients]; and
+    the peak of each watched signal by session, [sessions, patients]."""
+    n, sessions = len(patients), len(timing.earlier)
+    zero = jnp.zeros((len(timing.observe_h), n))
+    if not setting.pathways:
+        return {name: zero for name in ALWAYS}, {name: jnp.zeros((sessions, n)) for name in WATCHED}
+    drive, analytes = _drive(setting, timing, patients)
+    chain = _chain(setting, patients)
+    run = integrate(chain, drive, timing.steps, WATCHED)
+    pick, began = jnp.maximum(timing.observed, 0), (timing.observed >= 0)[:, None]
+    modes = jnp.where(began[..., None], run.modes[pick], 0.0)
+    values = {name: ng_per_mL(jnp.einsum("mn,tmn->tn", w, modes), name) for name, w in analytes.items()}
+    for total in ("ketamine", "norketamine", "hydroxynorketamine"):
+        forms = [values[f"{e}-{total}"] for e in "SR" if f"{e}-{total}" in values]
+        if forms:
+            values[total] = sum(forms[1:], forms[0])
+    for name in ("occupancy", "surge"):
+        values[name] = jnp.where(began, run.signals[name][pick], 0.0)
+    for name in chain.states:
+        values[name] = jnp.where(began, run.states[name][pick], 0.0)
+    peaks = {
+        name: jax.ops.segment_max(p, timing.session_of, sessions + 1, indices_are_sorted=True)[1:]
+        for name, p in run.peaks.items()
+    }
+    return values, peaks
 
-    readout = depression.readout(values["functional"], values["labile"], values["consolidated"])
+
+@eqx.filter_jit
+def read_out(
+    setting: Setting,
+    timing: Timing,
+    patients: Patients,
+    draws: Draws,
+    brain: dict[str, Array],
+    peak: dict[str, Array],
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Symptoms and harms from what `advance` found: by name, [times, patients]; and by session, [sessions, patients]."""
+    t, sessions = timing.observe_h, len(timing.earlier)
+    depression, harm = Depression.from_evidence(), AcuteHarm.from_evidence()
+    zero = jnp.zeros_like(brain["occupancy"])
+    plastic = depression.readout(brain["functional"], brain["labile"], brain["consolidated"])
+    values: dict[str, Array] = {}
     gain = depression.gain * jnp.exp(depression.sd_gain * patients.z["depression.gain"])
-    values["drug effect"] = readout * gain * setting.multicentre
+    values["drug effect"] = plastic * gain * setting.multicentre
     own = depression.antidepressant_gain * jnp.exp(
         depression.sd_antidepressant_gain * patients.z["depression.antidepressant_gain"]
     )
@@ -206,15 +226,22 @@ def run_batch(setting: Setting, timing: Timing, patients: Patients, draws: Draws
         values["dissociation"] = jnp.where(
             in_session,
             harm.dissociation.level(
-                values["occupancy"], timing.earlier[now][:, None], patients.z["dissociation"], draws["dissociation session"][now]
+                brain["occupancy"], timing.earlier[now][:, None], patients.z["dissociation"], draws["dissociation session"][now]
             ),
             0.0,
         )
     else:
         values["dissociation"] = zero
     values["systolic rise"] = harm.blood_pressure.rise(
-        values.get("S-ketamine", zero), patients.z["blood_pressure"], patients.age_y
+        brain.get("S-ketamine", zero), patients.z["blood_pressure"], patients.age_y
     )
-    values["sedation probability"] = harm.sedation.probability(values["occupancy"])
-    values["unresponsive probability"] = harm.consciousness.lost(values["occupancy"])
+    values["sedation probability"] = harm.sedation.probability(brain["occupancy"])
+    values["unresponsive probability"] = harm.consciousness.lost(brain["occupancy"])
     return values, by_session
+
+
+def run_batch(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[str, Array], dict[str, Array]]:
+    """One batch from drug to mood and harm: everything that is observed, and everything by session."""
+    brain, peak = advance(setting, timing, patients)
+    values, by_session = read_out(setting, timing, patients, draw_batch(timing, patients), brain, peak)
+    return brain | values, by_session

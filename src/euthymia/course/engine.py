@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from euthymia.course.mesh import Mesh
 from euthymia.course.scheme import pair_step, scalar_step
+
+
+PAD_STEPS, PAD_LENGTHS = 256, 16
 
 
 class Drive(NamedTuple):
@@ -42,7 +46,10 @@ class Steps(eqx.Module):
 
     @staticmethod
     def of(mesh: Mesh) -> "Steps":
-        return Steps(*(jnp.asarray(x) for x in (mesh.first, mesh.last, mesh.h_class, mesh.lengths)))
+        """Padded to round sizes, so that courses of about the same length share one compilation."""
+        h_class = np.pad(mesh.h_class, (0, -len(mesh.h_class) % PAD_STEPS))
+        lengths = np.pad(mesh.lengths, (0, -len(mesh.lengths) % PAD_LENGTHS), constant_values=1.0)
+        return Steps(*(jnp.asarray(x) for x in (mesh.first, mesh.last, h_class, lengths)))
 
 
 class Trajectory(NamedTuple):

@@ -9,20 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-# (until this many hours after an input began, step in h) at level 1; a higher level divides every step
-STEPS = (
-    (1 / 24, 1 / 72),
-    (1 / 6, 1 / 32),
-    (2 / 3, 1 / 14),
-    (1.0, 1 / 12),
-    (2.0, 1 / 5),
-    (4.0, 1 / 2),
-    (24.0, 1.0),
-    (48.0, 2.0),
-    (96.0, 4.0),
-    (168.0, 6.0),
-    (np.inf, 12.0),
-)
+# A step lasts a share of the time since the input began, up to one hour after it; later, steps are set by what still
+# moves: (until this many hours after an input began, step in h). A higher level divides every step.
+STEPS_PER_OCTAVE = 4
+LATE_STEPS = ((2.0, 1 / 5), (4.0, 1 / 2), (24.0, 1.0), (48.0, 2.0), (96.0, 4.0), (168.0, 6.0), (np.inf, 12.0))
+FIRST_ZONE_H = 1 / 48  # resolved in equal steps; an injection rises much faster:
+INJECTION_H, INJECTION_ZONE_H = 0.1, 1 / 960
 AFTER_END_H = 0.1  # the end of an input is a gentler change: the mesh restarts from here
 CLOSE_H = 1e-7  # times nearer than this (0.4 ms) are one
 BEGINS, ENDS, OBSERVES = 2, 1, 0
@@ -45,24 +37,38 @@ def merge_times(*groups: np.ndarray) -> np.ndarray:
     return times[np.concatenate([[True], np.diff(times) > CLOSE_H])]
 
 
+def _zone(since: float, first: float) -> tuple[float, float]:
+    """End of the zone that `since` hours after a beginning falls into, and its step."""
+    if since < first - CLOSE_H:
+        return first, first / STEPS_PER_OCTAVE
+    if since < 1 - CLOSE_H:
+        start = first * 2 ** np.floor(np.log2((since + CLOSE_H) / first))
+        return min(2 * start, 1.0), start / STEPS_PER_OCTAVE
+    return next(((until, step) for until, step in LATE_STEPS if since < until - CLOSE_H), LATE_STEPS[-1])
+
+
 def build_mesh(breaks_h: np.ndarray, kind: np.ndarray, level: float = 1.0) -> Mesh:
     """Mesh over sorted `breaks_h` (the first is the start, the last the end).
 
     kind: for each break BEGINS (an input begins), ENDS (one ends) or OBSERVES (neither).
     """
-    origin = -np.inf
+    origin, first_zone = -np.inf, FIRST_ZONE_H
+    ends = breaks_h[kind == ENDS]
     lengths: list[float] = []
     first, last = [], []
     for start, stop, what in zip(breaks_h[:-1], breaks_h[1:], kind[:-1], strict=True):
         if what == BEGINS:
             origin = start
+            after = np.searchsorted(ends, start)
+            short = after < len(ends) and ends[after] - start < INJECTION_H
+            first_zone = INJECTION_ZONE_H if short else FIRST_ZONE_H
         elif what == ENDS:
             origin = max(origin, start - AFTER_END_H)
         first.append(len(lengths))
         t = float(start)
         while t < stop - CLOSE_H:
             since = t - origin
-            until, step = next(((u, s) for u, s in STEPS if since < u - CLOSE_H), STEPS[-1])
+            until, step = _zone(since, first_zone)
             zone_end = min(float(stop), origin + until) if np.isfinite(origin) else float(stop)
             count = max(1, int(np.ceil((zone_end - t) / step * level - 1e-6)))
             lengths += [round((zone_end - t) / count, 9)] * count

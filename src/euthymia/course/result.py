@@ -67,7 +67,7 @@ class Provenance:
     version: str
 
     @staticmethod
-    def of(protocol: str, protocol_hash: str, people: Patients, variants: Variants, seed: int) -> "Provenance":
+    def of(protocol: str, protocol_hash: str, people: Patients, variants: Variants) -> "Provenance":
         from hashlib import sha256
 
         from euthymia import evidence
@@ -79,7 +79,7 @@ class Provenance:
         rows = repr([(p.id, p.value) for p in evidence.model_parameters()])
         digest = sha256(rows.encode()).hexdigest()
         return Provenance(
-            protocol, protocol_hash, digest, people.population, len(people), seed, variants.changed(), release
+            protocol, protocol_hash, digest, people.population, len(people), people.seed, variants.changed(), release
         )
 
 

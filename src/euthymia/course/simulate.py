@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
-from euthymia.course.batch import BATCH, Setting, Timing, draw_batch, run_batch
+from euthymia import evidence
+from euthymia.course.batch import BATCH, Setting, Timing, run_batch
 from euthymia.course.engine import Steps
 from euthymia.course.mesh import build_mesh
 from euthymia.course.observe import default_times
@@ -36,6 +37,9 @@ MESH_LEVEL = 1.0
 MEMORY_BYTES = 1.5e9  # time courses beyond this are not held in memory
 PART = 4 * BATCH  # patients per stored part
 VARIABLES = len(UNITS)
+ABSORPTION_INPUTS = tuple(
+    p.id.removeprefix("absorption.") for p in evidence.model_parameters() if p.id.startswith("absorption.")
+)
 ANTIDEPRESSANT_SIZE = {"quetiapine XR": "depression.quetiapine_factor"}
 
 
@@ -63,27 +67,46 @@ def _timing(plan: Plan, calendar: Schedule, observe_h: np.ndarray, level: float)
 
 
 def _setting(plan: Plan, calendar: Schedule, variants: Variants, absorption: Mapping[str, float]) -> Setting:
-    from euthymia import evidence
-
     design = calendar.design
     treatments = tuple(
         (
-            d.start_h,
-            float("inf") if d.stop_h is None else d.stop_h,
-            evidence.value(ANTIDEPRESSANT_SIZE[d.kind]) if d.kind in ANTIDEPRESSANT_SIZE else 1.0,
+            jnp.asarray(d.start_h),
+            jnp.asarray(np.inf if d.stop_h is None else d.stop_h),
+            jnp.asarray(evidence.value(ANTIDEPRESSANT_SIZE[d.kind]) if d.kind in ANTIDEPRESSANT_SIZE else 1.0),
         )
         for d in calendar.daily
     )
     return Setting(
         background=Background.of(design.expectancy, design.setting == "inpatient"),
-        multicentre=evidence.value("depression.multicentre_factor") if design.sites == "many" else 1.0,
+        multicentre=jnp.asarray(evidence.value("depression.multicentre_factor") if design.sites == "many" else 1.0),
         antidepressants=treatments,
+        dose_mg=jnp.asarray([d.mg or 0.0 for d in plan.doses]),
+        dose_mg_per_kg=jnp.asarray([d.mg_per_kg or 0.0 for d in plan.doses]),
+        cap_mg=jnp.asarray([np.inf if d.cap_mg is None else d.cap_mg for d in plan.doses]),
+        input_h=jnp.asarray([e.duration_h or 1.0 for e in plan.entries]),
         variants=variants,
-        dispositions=plan.pathways,
-        doses=plan.doses,
-        entries=plan.entries,
+        pathways=plan.pathways,
+        doses=tuple((d.pathway, d.share, d.input_key) for d in plan.doses),
+        entries=tuple((e.dose, e.input) for e in plan.entries),
         absorption=tuple(sorted(absorption.items())),
     )
+
+
+def prepare(
+    calendar: Schedule,
+    observe_h: np.ndarray,
+    variants: Variants,
+    absorption: Mapping[str, float] | None = None,
+    dispositions: Mapping[str, str] | None = None,
+    level: float = MESH_LEVEL,
+) -> tuple[Plan, Setting, Timing]:
+    """Everything about a course that does not depend on the patients. level: of the mesh; higher is finer."""
+    for name in absorption or {}:
+        if name not in ABSORPTION_INPUTS:
+            raise UserError(f"there is no absorption input {name!r}; allowed: {', '.join(ABSORPTION_INPUTS)}.")
+    plan = make_plan(calendar.administrations, observe_h, dispositions)
+    setting = _setting(plan, calendar, variants, absorption or {})
+    return plan, setting, _timing(plan, calendar, observe_h, level)
 
 
 def simulate(
@@ -103,7 +126,7 @@ def simulate(
     """Simulate a protocol and return its Course.
 
     protocol: a name in the catalogue, a file, or a Protocol; patients: how many to draw from the protocol's population,
-    or Patients of your own; weeks: horizon, up to two years; seed: of every random number;
+    or Patients of your own (with their own seed); weeks: horizon, up to two years; seed: of every random number;
     observe_h: observation times (h), default the first day closely and then daily; variants: disputed mechanisms;
     absorption: your values for rows "absorption.*" of the evidence, by name; dispositions: route to disposition;
     out: folder for the whole course as Parquet parts, resumed if a former run was killed;
@@ -122,17 +145,15 @@ def simulate(
         raise UserError(f"weeks must be above 0 and at most {MAXIMUM_WEEKS} (two years), got {weeks:g}.")
     horizon = weeks * 168.0
     calendar = schedule(document, horizon)
-    people = patients if isinstance(patients, Patients) else draw(_population(document), patients, seed)
+    people = patients if isinstance(patients, Patients) else draw(document.population, patients, seed)
     times = (
         default_times([a.time_h for a in calendar.administrations], horizon)
         if observe_h is None
         else check_times(observe_h, horizon)
     )
     variants = variants or Variants()
-    plan = make_plan(calendar.administrations, times, dispositions)
-    setting = _setting(plan, calendar, variants, absorption or {})
-    timing = _timing(plan, calendar, times, MESH_LEVEL)
-    provenance = Provenance.of(document.name, fingerprint(document), people, variants, seed)
+    plan, setting, timing = prepare(calendar, times, variants, absorption, dispositions)
+    provenance = Provenance.of(document.name, fingerprint(document), people, variants)
     parts = None
     if out is not None:
         run = {"provenance": asdict(provenance), "observe_h": times.tolist(), "absorption": setting.absorption,
@@ -157,10 +178,6 @@ def simulate(
         provenance=provenance,
         stored=Path(out) if out is not None else None,
     )
-
-
-def _population(document: Protocol) -> str:
-    return "healthy" if document.population == "healthy" else "TRD"
 
 
 def population_hash(people: Patients) -> str:
@@ -207,7 +224,16 @@ def _part(setting: Setting, timing: Timing, people: Patients, pool: ThreadPoolEx
         count = len(chunk)
         if count < BATCH:
             chunk = jax.tree.map(lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], BATCH - count, 0)]), chunk)
-        return jax.tree.map(lambda x: np.asarray(x).T[:count], run_batch(setting, timing, chunk, draw_batch(timing, chunk)))
+        return jax.tree.map(lambda x: np.asarray(x).T[:count], run_batch(setting, timing, chunk))
 
     done = list(pool.map(one, range(0, n, BATCH)))
     return tuple({name: np.concatenate([d[i][name] for d in done]) for name in done[0][i]} for i in (0, 1))
+
+
+def simulate_schedule(
+    calendar: Schedule, people: Patients, observe_h: np.ndarray, variants: Variants
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Values and sessions of a bare calendar, without a document or files: for tables and charts over many doses."""
+    _, setting, timing = prepare(calendar, observe_h, variants)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return _part(setting, timing, people, pool)

@@ -18,7 +18,7 @@ from euthymia.patient.random import normals
 
 jax.config.update("jax_enable_x64", True)
 
-POPULATIONS = ("TRD", "healthy")
+POPULATIONS = ("TRD", "MDD", "healthy")
 DEVIATE_LIMIT = 3.0  # deviates are truncated here: beyond it log-normal tails leave physiology
 
 VARIED = (
@@ -142,10 +142,10 @@ COVARIATES = tuple(f"covariate.{n}" for n in ("age", "weight", "baseline", "fail
 
 def _covariates(population: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Correlated covariates from their deviates; see the rows "population.*" of the evidence."""
-    trd = population == "TRD"
+    ill = population != "healthy"
 
     def v(name: str) -> float:
-        return evidence.value(f"population.{'trd' if trd else 'healthy'}.{name}")
+        return evidence.value(f"population.{'trd' if ill else 'healthy'}.{name}")
 
     def between(mean: float, sd: float, deviate: np.ndarray, low: float, high: float) -> np.ndarray:
         """Normal truncated to its limits by probability, so that no value piles up at a limit."""
@@ -153,7 +153,7 @@ def _covariates(population: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarr
         return mean + sd * ndtri(a + (b - a) * ndtr(deviate))
 
     correlation = np.eye(4)
-    if trd:
+    if ill:
         for (i, j), name in {(0, 1): "age_weight", (2, 3): "baseline_failed", (0, 3): "age_failed"}.items():
             correlation[i, j] = correlation[j, i] = v("correlation_" + name)
     raw = np.stack([z[name] for name in COVARIATES[:4]])
@@ -163,6 +163,7 @@ def _covariates(population: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarr
     women = v("weight_mean") / (v("female_fraction") + (1 - v("female_fraction")) * ratio)
     weight = women * np.where(female > 0, 1.0, ratio) * np.exp(v("weight_cv") * z_weight - v("weight_cv") ** 2 / 2)
     zero = np.zeros_like(weight)
+    resistant = zero + (population == "TRD")
     covariates = dict(
         age_y=between(v("age_mean"), v("age_sd"), z_age, v("age_minimum"), v("age_maximum")),
         female=female,
@@ -176,13 +177,13 @@ def _covariates(population: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarr
         asian=zero,
         japanese=zero,
     )
-    if trd:
+    if ill:
         more = v("failed_trials_mean") - 2
         low, high = v("baseline_minimum"), v("baseline_maximum")
         covariates |= dict(
             baseline_madrs=between(v("baseline_mean"), v("baseline_sd"), z_baseline, low, high),
-            failed_trials=2 + np.floor(np.log1p(-ndtr(z_failed)) / np.log(more / (1 + more))),
-            resistant=zero + 1,
+            failed_trials=2 * resistant + np.floor(np.log1p(-ndtr(z_failed)) / np.log(more / (1 + more))),
+            resistant=resistant,
             benzodiazepine=(ndtr(z["covariate.benzodiazepine"]) < v("benzodiazepine_fraction")).astype(float),
         )
     return covariates
@@ -198,7 +199,7 @@ def draw(
 ) -> Patients:
     """Draw virtual patients; patient k is the same whatever `patients` is.
 
-    population: "TRD" or "healthy"; comedication: agents of `euthymia.drug.interactions` that everybody takes;
+    population: "TRD", "MDD" (the same people, their illness not treatment resistant) or "healthy"; comedication: agents of `euthymia.drug.interactions` that everybody takes;
     hepatic_impairment: "none", "mild" (no change published) or "moderate"; first: number of the first patient.
     Raises UserError for an unknown population, agent or impairment, or no patients.
     """

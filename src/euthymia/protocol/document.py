@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from pydantic import (
     BeforeValidator,
     Field,
-    PlainSerializer,
     StringConstraints,
     WithJsonSchema,
     model_validator,
@@ -104,11 +103,11 @@ def _gaps(given: object) -> object:
     return [given] if isinstance(given, str) else given
 
 
-MaybeDrug = Annotated[
-    Drug | None,
-    BeforeValidator(_drug),
-    PlainSerializer(lambda drug: drug or "none"),
-]
+def _none_is_a_word(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [option for option in schema["anyOf"] if option != {"type": "null"}] + [{"const": "none"}]
+
+
+MaybeDrug = Annotated[Drug | None, BeforeValidator(_drug), Field(json_schema_extra=_none_is_a_word)]
 Gaps = Annotated[
     tuple[Duration, ...],
     BeforeValidator(_gaps),

@@ -181,8 +181,7 @@ def _during(protocol: Protocol) -> Iterator[str]:
 
 def _entry(protocol: Protocol) -> Iterator[str]:
     for rule in protocol.eligibility.require:
-        limit = f"at least {rule.at_least}" if rule.at_least else f"at most {rule.at_most}"
-        yield f"{rule.measure}: {limit}" + _mark(rule)
+        yield str(rule.limit) + _mark(rule)
 
 
 def _excluded(rule: Exclusion) -> str:

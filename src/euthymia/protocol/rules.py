@@ -177,6 +177,13 @@ class Requirement(Rule):
         parse(self.at_least or self.at_most, words.MEASURES[self.measure])
         return self
 
+    @property
+    def limit(self) -> Comparison:
+        """The requirement as a comparison with its parsed value."""
+        comparison = "at least" if self.at_least is not None else "at most"
+        value = parse(self.at_least or self.at_most, words.MEASURES[self.measure])
+        return Comparison(measure=self.measure, comparison=comparison, value=value)
+
 
 class Exclusion(Rule):
     """Who may not: a condition or a measured limit. A clinician may override a `relative` one, on record."""

@@ -184,6 +184,8 @@ def _shape(protocol: Protocol) -> Iterator[Problem]:
         listed = len(phase.dose_by_session or ())
         if phase.doses is not None and listed > phase.doses:
             yield (*path, "dose by session"), f"lists {listed} doses for {phase.doses} sessions"
+        if index == 0 and phase.starts is not None:
+            yield (*path, "starts"), "the first phase starts on the first day; leave `starts` out"
         if phase.starts is not None and phase.until is not None and phase.until < phase.starts:
             yield (*path, "until"), "the phase ends before it starts"
     for index, rule in enumerate(protocol.decide):

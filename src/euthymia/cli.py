@@ -1,0 +1,324 @@
+"""The command line. Heavy libraries load only in the command that needs them, so `--help` answers at once."""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from euthymia.errors import UserError
+
+if TYPE_CHECKING:
+    from euthymia.course.result import Course
+
+DISCLAIMER = (
+    "Euthymia is research software, not a medical device. It doses nobody: a clinician decides. "
+    "Intervals say what they contain."
+)
+
+app = typer.Typer(
+    name="euthymia",
+    help="Simulate ketamine in psychiatry, from dose to mood, on virtual patients.",
+    epilog=DISCLAIMER,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+protocols = typer.Typer(help="List, explain and check protocols.", rich_markup_mode=None)
+app.add_typer(protocols, name="protocols", invoke_without_command=True)
+
+Patients = Annotated[int, typer.Option("--patients", "-n", help="How many virtual patients.")]
+Weeks = Annotated[float, typer.Option(help="Length of the course in weeks, up to 104.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
+Out = Annotated[Path, typer.Option(help="Folder for the report and the data.")]
+
+
+def main() -> None:
+    """Run the command line; every foreseen failure is one sentence and an exit code."""
+    try:
+        app()
+    except UserError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("\nInterrupted: finished files are whole, unfinished ones were removed.", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"euthymia {version('euthymia')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Simulate ketamine in psychiatry, from dose to mood, on virtual patients."""
+
+
+def _use_compilation_cache() -> None:
+    """Keep compiled code between runs, in the user's own cache folder; do without where that cannot be written."""
+    import jax
+
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "euthymia" / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _pairs(given: Sequence[str], what: str) -> dict[str, str]:
+    """NAME=VALUE options as a dict."""
+    pairs = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise UserError(f"--{what} {text!r} is not of the form NAME=VALUE.")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _variants(given: Sequence[str]) -> Any:
+    from euthymia.course.variants import SOURCES, Variants
+
+    pairs = _pairs(given, "variant")
+    for name in pairs:
+        if name not in SOURCES:
+            raise UserError(f"there is no variant {name!r}; known: {', '.join(SOURCES)}.")
+    return Variants(**pairs)  # type: ignore[arg-type]
+
+
+def _absorption(given: Sequence[str]) -> dict[str, float]:
+    numbers = {}
+    for name, text in _pairs(given, "absorption").items():
+        try:
+            numbers[name] = float(text)
+        except ValueError:
+            raise UserError(f"--absorption {name}={text}: {text!r} is not a number.") from None
+    return numbers
+
+
+def _courses(names: Sequence[str], patients: int, weeks: float, seed: int, **options: Any) -> list["Course"]:
+    """Simulate each protocol in the same patients, with a progress bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from euthymia.course.simulate import simulate
+    from euthymia.patient import draw
+    from euthymia.protocol import load
+
+    documents = [load(name) for name in names]
+    who = options.pop("population") or documents[0].population
+    people = draw(who, patients, seed, options.pop("comedication"), options.pop("hepatic_impairment"))
+    store = options.pop("store")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    done = []
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        for document in documents:
+            task = bar.add_task(document.name, total=patients)
+            done.append(
+                simulate(
+                    document,
+                    people,
+                    weeks,
+                    out=store / document.name if store else None,
+                    progress=lambda k, n, task=task: bar.update(task, completed=k, total=n),
+                    **options,
+                )
+            )
+    return done
+
+
+def _print_table(courses: Sequence["Course"]) -> None:
+    """Measures down, protocols across, each value with its interval."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not sys.stdout.isatty():
+        console = Console(highlight=False, width=60 + 30 * len(courses))
+    weeks = courses[0].time_h[-1] / 168
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, title=None)
+    table.add_column(f"{courses[0].patients:,} virtual patients, {weeks:g} weeks")
+    for course in courses:
+        table.add_column(course.protocol.name, justify="right")
+    summaries = [{r.label: r for r in c.summary().rows} for c in courses]
+    labels = list(dict.fromkeys(label for s in summaries for label in s))
+    notes: dict[str, str] = {}
+    for label in labels:
+        cells = []
+        for s in summaries:
+            r = s.get(label)
+            if r is None:
+                cells.append("-")
+                continue
+            mark = notes.setdefault(r.contains.split(" who ever")[0], "ab"[len(notes)] if len(notes) < 2 else "c")
+            digits = 0 if abs(r.value) >= 100 or r.unit == "%" else 1
+            cells.append(f"{r.value:.{digits}f} {r.unit} ({r.low:.{digits}f} to {r.high:.{digits}f}) {mark}")
+        table.add_row(label, *cells)
+    console.print(table)
+    for text, mark in notes.items():
+        console.print(f"{mark}: {text}", style="dim")
+    for course in courses:
+        for warning in course.warnings:
+            console.print(f"Warning, {course.protocol.name}: {warning}.")
+    console.print(DISCLAIMER, style="dim")
+
+
+@app.command()
+def simulate(
+    protocol: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or a file.")],
+    patients: Patients = 1000,
+    weeks: Weeks = 12,
+    compare: Annotated[list[str] | None, typer.Option(help="Another protocol in the same patients; repeatable.")] = None,
+    seed: Seed = 1,
+    out: Out = Path("results"),
+    population: Annotated[str | None, typer.Option(help="TRD, MDD or healthy; default: the protocol's.")] = None,
+    comedication: Annotated[
+        list[str] | None, typer.Option(help="An inhibitor or inducer that everybody takes, e.g. rifampicin; repeatable.")
+    ] = None,
+    hepatic_impairment: Annotated[str, typer.Option(help="none, mild or moderate.")] = "none",
+    variant: Annotated[
+        list[str] | None, typer.Option(help="A disputed mechanism, e.g. norketamine=inert; repeatable.")
+    ] = None,
+    absorption: Annotated[
+        list[str] | None, typer.Option(help="An absorption input, e.g. intramuscular_rate=8; repeatable.")
+    ] = None,
+    disposition: Annotated[
+        list[str] | None, typer.Option(help="Parameter set of a route, e.g. intravenous=simons2022; repeatable.")
+    ] = None,
+    store: Annotated[bool, typer.Option("--store", help="Keep every time course as resumable Parquet parts.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Threads; default: all cores. Results do not depend on it.")] = None,
+) -> None:
+    """Simulate a protocol; print what to expect, and write the report and the data."""
+    started = time.perf_counter()
+    _use_compilation_cache()
+    courses = _courses(
+        [protocol, *(compare or [])],
+        patients,
+        weeks,
+        seed,
+        population=population,
+        comedication=tuple(comedication or ()),
+        hepatic_impairment=hepatic_impairment,
+        variants=_variants(variant or ()),
+        absorption=_absorption(absorption or ()),
+        dispositions=_pairs(disposition or (), "disposition"),
+        store=out if store else None,
+        workers=workers,
+    )
+    _print_table(courses)
+    _write(courses, out, started)
+
+
+def _write(courses: Sequence["Course"], out: Path, started: float, ladder: list[dict] | None = None) -> None:
+    from euthymia.report import write
+
+    page = write(courses, out / "index.html", ladder=ladder)
+    for course in courses:
+        course.save(out / course.protocol.name)
+    print(f"\nReport: {page}\nData:   {out}/<protocol>/  (Parquet, CSV, JSON)   {time.perf_counter() - started:.1f} s")
+
+
+@app.command()
+def demo(patients: Patients = 1000, seed: Seed = 1, out: Out = Path("demo")) -> None:
+    """Ketamine, Spravato and an SSRI in the same patients over 12 weeks, and the dose ladder."""
+    from euthymia.course.ladder import dose_ladder
+
+    started = time.perf_counter()
+    _use_compilation_cache()
+    courses = _courses(
+        ["ketamine-iv-twice-weekly", "spravato-trd-84", "sertraline"],
+        patients,
+        12,
+        seed,
+        population=None,
+        comedication=(),
+        hepatic_impairment="none",
+        store=None,
+    )
+    ladder = [step._asdict() for step in dose_ladder(courses[0].people)]
+    _print_table(courses)
+    _write(courses, out, started, ladder)
+
+
+@app.command()
+def evidence(terms: Annotated[list[str], typer.Argument(help="Words to look for, e.g. clearance esketamine.")]) -> None:
+    """Search the evidence: value, unit, source and whether it was seen at its source."""
+    from euthymia import evidence as room
+
+    hits = room.search(" ".join(terms))
+    for hit in hits[:25]:
+        print(hit)
+    if len(hits) > 25:
+        print(f"... and {len(hits) - 25} more; add a word to narrow the search.")
+
+
+@app.command()
+def calibration(
+    patients: Patients = 2000,
+    seed: Seed = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for the table as CSV.")] = None,
+) -> None:
+    """Predicted beside observed, with intervals, for every calibration arm of the depression trials."""
+    from euthymia.trial import calibration_check
+
+    _use_compilation_cache()
+    check = calibration_check(patients=patients, seed=seed)
+    print(check)
+    if out is not None:
+        print(f"\nTable: {check.write(out)}")
+
+
+@protocols.callback()
+def _list(context: typer.Context) -> None:
+    """List the catalogue; or show or check one protocol."""
+    if context.invoked_subcommand is None:
+        from euthymia.protocol import catalogue, load
+
+        names = catalogue()
+        for name in names:
+            document = load(name)
+            mark = "" if document.status == "catalogue" else f"  [{document.status}]"
+            print(f"{name:<28}{document.title}{mark}")
+
+
+@protocols.command()
+def show(name: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or a file.")]) -> None:
+    """Explain a protocol in plain words, with its calendar."""
+    from euthymia.protocol import explain, load
+
+    print(explain(load(name)))
+
+
+@protocols.command()
+def check(file: Annotated[Path, typer.Argument(help="A protocol file (YAML).")]) -> None:
+    """Check a protocol file; every fault with its line."""
+    from euthymia.protocol import check as faults_of
+
+    faults = faults_of(file)
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    if faults:
+        raise typer.Exit(2)
+    print(f"{file}: no faults found.")
+
+
+if __name__ == "__main__":
+    main()

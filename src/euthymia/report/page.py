@@ -1,0 +1,175 @@
+"""The report page: gathers charts, tables and notes, and writes them as one self-contained HTML file."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from euthymia.course.outcomes import Row
+from euthymia.course.result import Course
+from euthymia.course.store import write_whole
+from euthymia.errors import UserError
+from euthymia.protocol import explain
+from euthymia.report import balance, chain, charts, ladder, mood, notes, script
+from euthymia.report.ladder import Rung
+from euthymia.report.series import WEEK_H, Line
+
+
+def write(courses: Sequence[Course], path: str | Path, *, ladder: Sequence[Rung] | None = None) -> Path:
+    """Write the report of one or several courses as one HTML file and return its path.
+
+    courses: side by side, at most seven; path: the file, replaced whole or not touched at all;
+    ladder: rungs of the dose ladder, if it is to be shown.
+    Raises UserError for no courses, too many, an incomplete rung, or a file that cannot be written.
+
+    >>> import euthymia as eu, tempfile, pathlib
+    >>> course = eu.simulate("ketamine-iv-single", patients=32, weeks=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = write([course], pathlib.Path(folder) / "report.html")
+    ...     print(page.name)
+    report.html
+    """
+    path = Path(path)
+    text = page(courses, ladder)
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    return path
+
+
+def page(courses: Sequence[Course], ladder_rungs: Sequence[Rung] | None = None) -> str:
+    """The whole page as text."""
+    lines = named(courses)
+    found = balance.summaries(lines)
+    rows = chain.rows(lines)
+    story = mood.charts_of(lines)
+    benefit, harm = (balance.dots(lines, found, which) for which in (balance.BENEFIT, balance.HARM))
+    versus = [c for c in (balance.trade(lines, found), balance.tolerance(lines)) if c]
+    steps = ladder.charts_of(ladder_rungs) if ladder_rungs else []
+    every = [c for row in rows for c in (row.day, row.whole) if isinstance(c, charts.Chart)]
+    every += [*story, *benefit, *harm, *versus, *steps]
+    labels = [line.label for line in lines]
+    app, libraries = _asset("page.js"), script.bundle()
+    return _template().render(
+        title=courses[0].protocol.title if len(courses) == 1 else f"{len(courses)} protocols compared",
+        lines=lines,
+        colours=charts.PALETTE,
+        dashes=[",".join(map(str, d)) for d in charts.DASHES],
+        headline=headline(lines, found),
+        same=notes.same_patients(lines),
+        individuals=notes.individuals(lines),
+        table=found,
+        cell=cell,
+        contains=contains,
+        notes=notes,
+        beyond={line.label: said for line in lines if (said := notes.beyond(line))},
+        windows=chain.windows(lines),
+        rows=rows,
+        story=story,
+        pace=mood.pace(lines),
+        benefit=benefit,
+        harm=harm,
+        versus=versus,
+        steps=steps,
+        trial_doses=ladder.trial_doses() if steps else None,
+        explained={line.label: explain(line.course.protocol) for line in lines},
+        style=Markup(_asset("page.css")),
+        libraries=Markup(libraries),
+        app=Markup(app),
+        hashes=" ".join(_hash(text) for text in (libraries, app)),
+        data=_json(
+            {
+                "charts": {c.id: {"spec": c.spec, "title": c.title, "lone": c.individuals} for c in every},
+                "config": charts.CONFIG,
+                "labels": labels,
+            }
+        ),
+    )
+
+
+def named(courses: Sequence[Course]) -> list[Line]:
+    """Each course with a short, unique name. Raises UserError for none or too many."""
+    if not courses:
+        raise UserError("a report needs at least one course.")
+    if len(courses) > charts.MOST:
+        raise UserError(f"a report shows at most {charts.MOST} courses side by side, got {len(courses)}.")
+    lines: list[Line] = []
+    for index, course in enumerate(courses):
+        label = course.protocol.name
+        if course.provenance.variants:
+            label += f" ({', '.join(f'{k} {v}' for k, v in course.provenance.variants.items())})"
+        taken = {line.label for line in lines}
+        number = 2
+        while label in taken:
+            label, number = f"{course.protocol.name} #{number}", number + 1
+        lines.append(Line(course, index, label))
+    marked = [f"{line.label} †" if notes.beyond(line) else line.label for line in lines]
+    return [Line(line.course, line.index, label) for line, label in zip(lines, marked, strict=True)]
+
+
+def headline(lines: Sequence[Line], found: dict[str, dict[str, Row]]) -> str:
+    """The result in one sentence, with its uncertainty."""
+    early, late = balance.pick(found, "response at 24 h"), balance.pick(found, "response at week")
+    if not early or not late:
+        weeks = max(line.course.time_h[-1] for line in lines) / WEEK_H
+        return f"Healthy volunteers over {weeks:g} weeks: there is no depression to respond, only exposure and harms."
+    said = []
+    for line in lines:
+        if line.label in early[1] and line.label in late[1]:
+            a, b = early[1][line.label], late[1][line.label]
+            said.append(
+                f"with {line.label}, {a.value:.0f} % respond at 24 hours ({a.low:.0f} to {a.high:.0f}) "
+                f"and {b.value:.0f} % at {late[0].removeprefix('response at ')} ({b.low:.0f} to {b.high:.0f})"
+            )
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}. In brackets: 90 % of studies of this size."
+
+
+def cell(row: Row | None) -> str:
+    """Value and interval as one cell."""
+    if row is None:
+        return "–"
+    digits = 0 if row.unit in ("%", "mg", "ng/mL") else 1
+    return f"{row.value:,.{digits}f} ({row.low:,.{digits}f} to {row.high:,.{digits}f})"
+
+
+def contains(rows: dict[str, Row]) -> list[str]:
+    """What the intervals of one outcome contain; said once where all protocols agree."""
+    different = dict.fromkeys(row.contains for row in rows.values())
+    if len(different) == 1:
+        return list(different)
+    return [f"{label}: {row.contains}" for label, row in rows.items()]
+
+
+def _asset(name: str) -> str:
+    return files("euthymia.report").joinpath(name).read_text(encoding="utf-8")
+
+
+@lru_cache
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("euthymia.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")
+
+
+def _hash(text: str) -> str:
+    """What the page's security policy lets run: exactly these scripts."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _json(value: Any) -> Markup:
+    """JSON that is safe inside a script element, whatever its strings hold."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    for mark, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+        text = text.replace(mark, code)
+    return Markup(text)
