@@ -4,7 +4,9 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -123,6 +125,8 @@ def _courses(names: Sequence[str], patients: int, weeks: float, seed: int, **opt
     from euthymia.protocol import load
 
     documents = [load(name) for name in names]
+    # the report's libraries load while the compiler works
+    Thread(target=import_module, args=("euthymia.report",), daemon=True).start()
     who = options.pop("population") or documents[0].population
     people = draw(who, patients, seed, options.pop("comedication"), options.pop("hepatic_impairment"))
     store = options.pop("store")
@@ -186,12 +190,15 @@ def simulate(
     protocol: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or a file.")],
     patients: Patients = 1000,
     weeks: Weeks = 12,
-    compare: Annotated[list[str] | None, typer.Option(help="Another protocol in the same patients; repeatable.")] = None,
+    compare: Annotated[
+        list[str] | None, typer.Option(help="Another protocol in the same patients; repeatable.")
+    ] = None,
     seed: Seed = 1,
     out: Out = Path("results"),
     population: Annotated[str | None, typer.Option(help="TRD, MDD or healthy; default: the protocol's.")] = None,
     comedication: Annotated[
-        list[str] | None, typer.Option(help="An inhibitor or inducer that everybody takes, e.g. rifampicin; repeatable.")
+        list[str] | None,
+        typer.Option(help="An inhibitor or inducer that everybody takes, e.g. rifampicin; repeatable."),
     ] = None,
     hepatic_impairment: Annotated[str, typer.Option(help="none, mild or moderate.")] = "none",
     variant: Annotated[
@@ -204,7 +211,9 @@ def simulate(
         list[str] | None, typer.Option(help="Parameter set of a route, e.g. intravenous=simons2022; repeatable.")
     ] = None,
     store: Annotated[bool, typer.Option("--store", help="Keep every time course as resumable Parquet parts.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Threads; default: all cores. Results do not depend on it.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads; default: all cores. Results do not depend on it.")
+    ] = None,
 ) -> None:
     """Simulate a protocol; print what to expect, and write the report and the data."""
     started = time.perf_counter()
@@ -227,7 +236,7 @@ def simulate(
     _write(courses, out, started)
 
 
-def _write(courses: Sequence["Course"], out: Path, started: float, ladder: list[dict] | None = None) -> None:
+def _write(courses: Sequence["Course"], out: Path, started: float, ladder: Any = None) -> None:
     from euthymia.report import write
 
     page = write(courses, out / "index.html", ladder=ladder)

@@ -88,9 +88,7 @@ def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive,
         pathway, share, key = setting.doses[which]
         system, inputs = built[pathway]
         where = inputs[key][position]
-        mg = jnp.minimum(
-            setting.dose_mg[which] + setting.dose_mg_per_kg[which] * body.weight_kg, setting.cap_mg[which]
-        )
+        mg = jnp.minimum(setting.dose_mg[which] + setting.dose_mg_per_kg[which] * body.weight_kg, setting.cap_mg[which])
         gain = system.inputs[:, system.channels.index(where.channel)] * where.fraction * mg * share
         entry_modes.append(place(pathway, gain / setting.input_h[k]))
     entry_modes = jnp.stack(entry_modes)
@@ -99,13 +97,13 @@ def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive,
         for a, name in enumerate(system.analytes):
             analytes[name] = analytes.get(name, zeros) + place(i, system.outputs[a])
     binding = Receptor.from_evidence().binding(setting.variants.norketamine == "blocks")
-    weights = {
-        "binding": sum((binding[n] * w for n, w in analytes.items() if n in binding), zeros),
+    weights = {"binding": sum((binding[n] * w for n, w in analytes.items() if n in binding), zeros)}
+    if setting.variants.arketamine_route == "on":
+        weights["R-ketamine"] = analytes.get("R-ketamine", zeros)
+    watched = {
         "ketamine": sum((w for n, w in analytes.items() if n.endswith("-ketamine")), zeros),
         "S-ketamine": analytes.get("S-ketamine", zeros),
     }
-    if setting.variants.arketamine_route == "on":
-        weights["R-ketamine"] = analytes.get("R-ketamine", zeros)
     drive = Drive(
         jnp.concatenate([system.rates for system, _ in built]),
         jnp.einsum("pe,emn->pmn", timing.amount_counts, entry_modes),
@@ -113,6 +111,7 @@ def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive,
         timing.amount_of,
         timing.inflow_of,
         weights,
+        watched,
     )
     return drive, analytes
 
@@ -145,17 +144,21 @@ def draw_batch(timing: Timing, patients: Patients) -> Draws:
     return normals(patients.seed, streams, patients.index)
 
 
-@eqx.filter_jit
+# Wide vectors suit long loops over patients; a processor without them splits each in two.
+WIDE = {"xla_cpu_prefer_vector_width": 512}
+
+
+@eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
 def advance(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[str, Array], dict[str, Array]]:
     """Drug and brain: concentrations, occupancy, surge and plasticity at the observation times, [times, patients]; and
     the peak of each watched signal by session, [sessions, patients]."""
     n, sessions = len(patients), len(timing.earlier)
     zero = jnp.zeros((len(timing.observe_h), n))
     if not setting.pathways:
-        return {name: zero for name in ALWAYS}, {name: jnp.zeros((sessions, n)) for name in WATCHED}
+        return dict.fromkeys(ALWAYS, zero), {name: jnp.zeros((sessions, n)) for name in WATCHED}
     drive, analytes = _drive(setting, timing, patients)
     chain = _chain(setting, patients)
-    run = integrate(chain, drive, timing.steps, WATCHED)
+    run = integrate(chain, drive, timing.steps, ("occupancy",))
     pick, began = jnp.maximum(timing.observed, 0), (timing.observed >= 0)[:, None]
     modes = jnp.where(began[..., None], run.modes[pick], 0.0)
     values = {name: ng_per_mL(jnp.einsum("mn,tmn->tn", w, modes), name) for name, w in analytes.items()}
@@ -183,7 +186,8 @@ def read_out(
     brain: dict[str, Array],
     peak: dict[str, Array],
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Symptoms and harms from what `advance` found: by name, [times, patients]; and by session, [sessions, patients]."""
+    """Symptoms and harms from what `advance` found (`NEEDED`): by name, [times, patients]; and by session,
+    [sessions, patients]."""
     t, sessions = timing.observe_h, len(timing.earlier)
     depression, harm = Depression.from_evidence(), AcuteHarm.from_evidence()
     zero = jnp.zeros_like(brain["occupancy"])
@@ -226,22 +230,39 @@ def read_out(
         values["dissociation"] = jnp.where(
             in_session,
             harm.dissociation.level(
-                brain["occupancy"], timing.earlier[now][:, None], patients.z["dissociation"], draws["dissociation session"][now]
+                brain["occupancy"],
+                timing.earlier[now][:, None],
+                patients.z["dissociation"],
+                draws["dissociation session"][now],
             ),
             0.0,
         )
     else:
         values["dissociation"] = zero
     values["systolic rise"] = harm.blood_pressure.rise(
-        brain.get("S-ketamine", zero), patients.z["blood_pressure"], patients.age_y
+        brain["S-ketamine"], patients.z["blood_pressure"], patients.age_y
     )
     values["sedation probability"] = harm.sedation.probability(brain["occupancy"])
     values["unresponsive probability"] = harm.consciousness.lost(brain["occupancy"])
     return values, by_session
 
 
+NEEDED = ("occupancy", "functional", "labile", "consolidated", "S-ketamine")
+"""What symptoms and harms are read from."""
+
+
+def compile_read_out(setting: Setting, timing: Timing, patients: Patients) -> None:
+    """Compile `read_out` on blank input, so that it can happen while `advance` compiles on another core."""
+    blank = jnp.zeros((len(timing.observe_h), len(patients)))
+    peak = {name: jnp.zeros((len(timing.earlier), len(patients))) for name in WATCHED}
+    draws = draw_batch(timing, patients)
+    read_out(setting, timing, patients, draws, dict.fromkeys(NEEDED, blank), peak)
+
+
 def run_batch(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[str, Array], dict[str, Array]]:
     """One batch from drug to mood and harm: everything that is observed, and everything by session."""
     brain, peak = advance(setting, timing, patients)
-    values, by_session = read_out(setting, timing, patients, draw_batch(timing, patients), brain, peak)
+    blank = jnp.zeros((len(timing.observe_h), len(patients)))
+    needed = {name: brain.get(name, blank) for name in NEEDED}
+    values, by_session = read_out(setting, timing, patients, draw_batch(timing, patients), needed, peak)
     return brain | values, by_session

@@ -15,7 +15,6 @@ from jax import Array, lax
 from euthymia.course.mesh import Mesh
 from euthymia.course.scheme import pair_step, scalar_step
 
-
 PAD_STEPS, PAD_LENGTHS = 256, 16
 
 
@@ -24,8 +23,8 @@ class Drive(NamedTuple):
 
     rates: [modes, patients] 1/h; amounts, inflow: [patterns, modes, patients], what arrives at once at a break and per
     hour until the next (row 0: nothing); amount_of, inflow_of: [segments], which row holds for each segment;
-    weights: signal name to [modes, patients]: the linear signals that feed the chain; watched: names of the signals
-    whose peak is kept in every segment.
+    weights: signal name to [modes, patients], the linear signals that feed the chain; watched: the same for signals of
+    which only the peak in every segment is kept.
     """
 
     rates: Array
@@ -34,6 +33,7 @@ class Drive(NamedTuple):
     amount_of: Array
     inflow_of: Array
     weights: dict[str, Array]
+    watched: dict[str, Array]
 
 
 class Steps(eqx.Module):
@@ -54,7 +54,7 @@ class Steps(eqx.Module):
 
 class Trajectory(NamedTuple):
     """At the end of every segment: modes [segments, modes, patients], states and signals by name
-    [segments, patients]; peaks of the watched signals within the segment."""
+    [segments, patients]; peaks, over the ends of its steps, of the watched signals within the segment."""
 
     modes: Array
     states: dict[str, Array]
@@ -67,7 +67,10 @@ def _linear(weights: dict[str, Array], x: Array) -> dict[str, Array]:
 
 
 def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] = ()) -> Trajectory:
-    """Run the chain over every segment of the mesh, from rest. Pure; compile it with `eqx.filter_jit`."""
+    """Run the chain over every segment of the mesh, from rest. Pure; compile it with `eqx.filter_jit`.
+
+    watched: the chain's own signals whose peaks are kept, beside those of `drive.watched`.
+    """
     stages = chain.cascade()
     half = jnp.exp(-drive.rates[None] * steps.lengths[:, None, None] / 2)  # [classes, modes, patients]
     fill = -jnp.expm1(-drive.rates[None] * steps.lengths[:, None, None] / 2) / drive.rates[None]
@@ -75,6 +78,10 @@ def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] =
     def known_at(x: Array) -> dict[str, Array]:
         linear = _linear(drive.weights, x)
         return {**linear, **chain.signals(linear)}
+
+    def highest(so_far: dict[str, Array], x: Array | None, known: dict[str, Array]) -> dict[str, Array]:
+        now = {n: known[n] for n in watched} | (_linear(drive.watched, x) if x is not None else {})
+        return so_far | {n: jnp.maximum(so_far[n], v) if n in so_far else v for n, v in now.items()}
 
     def step(k, carry, inflow):
         x, known, states, peaks = carry
@@ -95,7 +102,7 @@ def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] =
             for name, (at_mid, at_end) in zip(names, values, strict=True):
                 mid[name], end[name] = at_mid, at_end
                 new[name] = at_end
-        peaks = {n: jnp.maximum(p, jnp.maximum(mid[n], end[n])) for n, p in peaks.items()}
+        peaks = highest(highest(peaks, None, mid), x_end, end)
         return x_end, known_end, new, peaks
 
     def segment(carry, i):
@@ -103,7 +110,7 @@ def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] =
         x = x + drive.amounts[drive.amount_of[i]]
         known = known_at(x)
         inflow = drive.inflow[drive.inflow_of[i]]
-        peaks = {n: known[n] for n in watched}
+        peaks = highest({}, x, known)
         x, known, states, peaks = lax.fori_loop(
             steps.first[i], steps.last[i], lambda k, c: step(k, c, inflow), (x, known, states, peaks)
         )

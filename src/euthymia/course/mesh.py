@@ -11,8 +11,8 @@ import numpy as np
 
 # A step lasts a share of the time since the input began, up to one hour after it; later, steps are set by what still
 # moves: (until this many hours after an input began, step in h). A higher level divides every step.
-STEPS_PER_OCTAVE = 4
-LATE_STEPS = ((2.0, 1 / 5), (4.0, 1 / 2), (24.0, 1.0), (48.0, 2.0), (96.0, 4.0), (168.0, 6.0), (np.inf, 12.0))
+STEPS_PER_OCTAVE = 3
+LATE_STEPS = ((2.0, 1 / 3), (4.0, 2 / 3), (8.0, 1.0), (24.0, 1.6), (48.0, 4.0), (96.0, 8.0), (np.inf, 12.0))
 FIRST_ZONE_H = 1 / 48  # resolved in equal steps; an injection rises much faster:
 INJECTION_H, INJECTION_ZONE_H = 0.1, 1 / 960
 AFTER_END_H = 0.1  # the end of an input is a gentler change: the mesh restarts from here

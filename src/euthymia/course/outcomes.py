@@ -92,6 +92,7 @@ class Row(NamedTuple):
 
 STUDIES = "90 %: between studies and sampling; parameters not included"
 PATIENTS = "median and 90 % of patients"
+RISK = "mean risk; 90 % of patients"
 
 
 def study_levels(draws: int = STUDY_DRAWS, seed: int = 20260101) -> tuple[np.ndarray, np.ndarray]:
@@ -151,8 +152,9 @@ def summarise(table: pl.DataFrame, end_label: str, has_drug: bool) -> list[Row]:
             ("cumulative dose mg", "cumulative ketamine", "mg"),
         ):
             x = table[column].to_numpy() * (100 if unit == "%" else 1)
+            low, middle, high = np.quantile(x, [0.05, 0.5, 0.95])
             if column.endswith("probability"):
-                rows.append(Row(label, x.mean(), *np.quantile(x, [0.05, 0.95]), unit, "mean risk; 90 % of patients"))
+                rows.append(Row(label, x.mean(), low, high, unit, RISK))
             else:
-                rows.append(Row(label, *np.quantile(x, [0.5, 0.05, 0.95]), unit, PATIENTS))
+                rows.append(Row(label, middle, low, high, unit, PATIENTS))
     return rows

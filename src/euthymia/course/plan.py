@@ -82,9 +82,17 @@ ASSUMED_ROUTES = {
     "assumed absorption rate of 4 /h (range 2-12) and bioavailability 0.93 (0.4-1.0)",
     "subcutaneous": "no adult absorption parameters are published for the subcutaneous route: the curve rests on an "
     "assumed absorption rate of 3 /h (range 1-12) and bioavailability 0.9 (0.5-1.0)",
-    "compounded nasal spray": "published bioavailabilities of compounded nasal sprays disagree (0.11-0.50): assumed 0.25",
+    "compounded nasal spray": "published bioavailabilities of compounded nasal sprays disagree (0.11-0.50); 0.25 is "
+    "assumed",
     "sublingual": "the rate of sublingual absorption is carried over from an arterial study of an oral film: assumed",
 }
+
+
+def _devices(given: Administration) -> float:
+    """How many 28 mg devices a nasal dose takes."""
+    if given.dose_mg is None:
+        raise UserError("nasal devices hold 28 mg each: their dose must be in mg, not per kg.")
+    return given.dose_mg / DEVICE_MG
 
 
 def _disposition(compound: str, route: str, chosen: Mapping[str, str]) -> str:
@@ -124,7 +132,7 @@ def make_plan(
 ) -> Plan:
     """Lay out a course.
 
-    observe_h: sorted observation times (h, from 0); dispositions: route to disposition, where the default is not wanted.
+    observe_h: sorted observation times (h, from 0); dispositions: route to disposition, where not the default.
     Raises UserError where arterial and venous parameters would be mixed, or a disposition cannot give a route.
     """
     active = [a for a in administrations if a.compound in COMPOUNDS]
@@ -137,7 +145,7 @@ def make_plan(
             if a.route not in routes:
                 routes.append(a.route)
             if a.route == "intranasal device":
-                n = a.dose_mg / DEVICE_MG
+                n = _devices(a)
                 if n not in devices:
                     devices.append(n)
     pathways = tuple(Pathway(n, e, tuple(r), tuple(sorted(d))) for (n, e), (r, d) in wanted.items())
@@ -149,7 +157,9 @@ def make_plan(
         )
     warnings = [ASSUMED_ROUTES[r] for r in sorted({r for p in pathways for r in p.routes}) if r in ASSUMED_ROUTES]
     if "arterial" in sites:
-        warnings.append("plasma levels are ARTERIAL, while the effect model was calibrated on venous ones: effects are illustrations")
+        warnings.append(
+            "plasma levels are ARTERIAL, the effect model was calibrated on venous ones: effects are illustrations"
+        )
 
     one_body = typical_body(jnp.ones(1))
     inputs = [eqx.filter_eval_shape(p.build, one_body)[1] for p in pathways]
@@ -161,7 +171,7 @@ def make_plan(
         name = _disposition(a.compound, a.route, dispositions or {})
         for enantiomer, share in COMPOUNDS[a.compound].items():
             where = next(i for i, p in enumerate(pathways) if (p.disposition, p.enantiomer) == (name, enantiomer))
-            key = f"{a.route} x{a.dose_mg / DEVICE_MG:g}" if a.route == "intranasal device" else a.route
+            key = f"{a.route} x{_devices(a):g}" if a.route == "intranasal device" else a.route
             duration = max(a.duration_h, BOLUS_H) if a.route == "intravenous" else 0.0
             dose = Dose(a.route, share, a.dose_mg, a.dose_mg_per_kg, a.cap_mg, duration, where, key)
             if dose not in of_dose:

@@ -94,7 +94,8 @@ class Summary:
         width = max(len(r.label) for r in self.rows) if self.rows else 0
         lines = [self.title]
         lines += [
-            f"  {r.label:<{width}}  {r.value:7.1f} {r.unit:<6} ({r.low:.1f} to {r.high:.1f})  {r.contains}" for r in self.rows
+            f"  {r.label:<{width}}  {r.value:7.1f} {r.unit:<6} ({r.low:.1f} to {r.high:.1f})  {r.contains}"
+            for r in self.rows
         ]
         return "\n".join(lines)
 
@@ -162,9 +163,7 @@ class Course:
         """Labelled arrays (patient, time) with units and provenance."""
         import xarray
 
-        data = {
-            name: (("patient", "time_h"), v, {"unit": UNITS.get(name, "")}) for name, v in self.values.items()
-        }
+        data = {name: (("patient", "time_h"), v, {"unit": UNITS.get(name, "")}) for name, v in self.values.items()}
         coordinates = {"patient": np.asarray(self.people.index)[: self.kept], "time_h": self.time_h}
         attributes = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in asdict(self.provenance).items()}
         return xarray.Dataset(data, coordinates, attributes)

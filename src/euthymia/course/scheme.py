@@ -56,7 +56,7 @@ def pair_step(x0: Vector, a, b, h) -> tuple[Vector, Vector]:
     rp = _multiply(r, p_inverse)
     rpq = _multiply(rp, q)
     s = _plus_identity(a1, h / 6)
-    schur = tuple(tuple(s[i][j] - rpq[i][j] for j in (0, 1)) for i in (0, 1))
+    schur = (s[0][0] - rpq[0][0], s[0][1] - rpq[0][1]), (s[1][0] - rpq[1][0], s[1][1] - rpq[1][1])
     t = _apply(rp, r_mid)
     end = _apply(_invert(schur), (r_end[0] - t[0], r_end[1] - t[1]))
     qe = _apply(q, end)

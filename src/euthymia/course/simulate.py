@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -14,12 +13,12 @@ import numpy as np
 import polars as pl
 
 from euthymia import evidence
-from euthymia.course.batch import BATCH, Setting, Timing, run_batch
+from euthymia.course.batch import BATCH, Setting, Timing, compile_read_out, run_batch
 from euthymia.course.engine import Steps
 from euthymia.course.mesh import build_mesh
 from euthymia.course.observe import default_times
-from euthymia.course.plan import Plan, make_plan
 from euthymia.course.outcomes import patient_outcomes
+from euthymia.course.plan import Plan, make_plan
 from euthymia.course.result import UNITS, Course, Provenance, check_times, course_frame
 from euthymia.course.store import Parts, bytes_needed
 from euthymia.course.variants import Variants
@@ -34,7 +33,7 @@ jax.config.update("jax_enable_x64", True)
 
 MAXIMUM_WEEKS = 104
 MESH_LEVEL = 1.0
-MEMORY_BYTES = 1.5e9  # time courses beyond this are not held in memory
+MEMORY_BYTES = 1e9  # time courses beyond this are not held in memory
 PART = 4 * BATCH  # patients per stored part
 VARIABLES = len(UNITS)
 ABSORPTION_INPUTS = tuple(
@@ -156,8 +155,13 @@ def simulate(
     provenance = Provenance.of(document.name, fingerprint(document), people, variants)
     parts = None
     if out is not None:
-        run = {"provenance": asdict(provenance), "observe_h": times.tolist(), "absorption": setting.absorption,
-               "dispositions": [p.disposition for p in plan.pathways], "population": population_hash(people)}
+        run = {
+            "provenance": asdict(provenance),
+            "observe_h": times.tolist(),
+            "absorption": setting.absorption,
+            "dispositions": [p.disposition for p in plan.pathways],
+            "population": population_hash(people),
+        }
         parts = Parts(Path(out), run)
     kept = max(BATCH, int(MEMORY_BYTES / bytes_needed(1, len(times), VARIABLES)))
     values, sessions, table = _run(setting, timing, calendar, people, times, kept, parts, workers, progress)
@@ -191,28 +195,35 @@ def population_hash(people: Patients) -> str:
 def _run(setting, timing, calendar, people, times, kept, parts, workers, progress):
     """All parts in order, the batches of each on threads (the compiled code holds no lock)."""
     n = len(people)
-    held: list[tuple[dict, dict]] = []
+    room = min(kept, n)
+    held: tuple[dict[str, np.ndarray], dict[str, np.ndarray]] = ({}, {})
     tables = []
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        pool.submit(compile_read_out, setting, timing, _batch(people, 0))
         for part, first in enumerate(range(0, n, PART)):
             last = min(first + PART, n)
             table = parts.done(part) if parts else None
-            if table is None or first < kept:
-                values, sessions = _part(setting, timing, people.take(first, last), pool)
+            if table is None or first < room:
                 who = people.take(first, last)
-                table = patient_outcomes(who, calendar, times, values, sessions)
-                if parts and parts.done(part) is None:
-                    parts.write(part, course_frame(np.asarray(who.index), times, values), table)
-                if first < kept:
-                    room = kept - first
-                    held.append(jax.tree.map(lambda x: x[:room], (values, sessions)))
+                found = _part(setting, timing, who, pool)
+                if table is None:
+                    table = patient_outcomes(who, calendar, times, *found)
+                    if parts:
+                        parts.write(part, course_frame(np.asarray(who.index), times, found[0]), table)
+                for into, new in zip(held, found, strict=True):
+                    for name, array in new.items():
+                        if first < room:
+                            into.setdefault(name, np.empty((room, array.shape[1])))[first:last] = array[: room - first]
             tables.append(table)
             if progress:
                 progress(last, n)
-    values, sessions = (
-        {name: np.concatenate([h[i][name] for h in held]) for name in held[0][i]} for i in (0, 1)
-    )
-    return values, sessions, pl.concat(tables)
+    return *held, pl.concat(tables)
+
+
+def _batch(people: Patients, start: int) -> Patients:
+    """BATCH patients from `start`; the last patient repeated where there are fewer."""
+    rows = np.minimum(np.arange(start, start + BATCH), len(people) - 1)
+    return jax.tree.map(lambda x: jnp.asarray(np.asarray(x)[rows]), people)
 
 
 def _part(setting: Setting, timing: Timing, people: Patients, pool: ThreadPoolExecutor):
@@ -220,14 +231,12 @@ def _part(setting: Setting, timing: Timing, people: Patients, pool: ThreadPoolEx
     n = len(people)
 
     def one(start: int):
-        chunk = people.take(start, min(start + BATCH, n))
-        count = len(chunk)
-        if count < BATCH:
-            chunk = jax.tree.map(lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], BATCH - count, 0)]), chunk)
-        return jax.tree.map(lambda x: np.asarray(x).T[:count], run_batch(setting, timing, chunk))
+        count = min(BATCH, n - start)
+        return jax.tree.map(lambda x: np.asarray(x).T[:count], run_batch(setting, timing, _batch(people, start)))
 
     done = list(pool.map(one, range(0, n, BATCH)))
-    return tuple({name: np.concatenate([d[i][name] for d in done]) for name in done[0][i]} for i in (0, 1))
+    values, sessions = ({name: np.concatenate([d[i][name] for d in done]) for name in done[0][i]} for i in (0, 1))
+    return values, sessions
 
 
 def simulate_schedule(

@@ -1,4 +1,7 @@
-"""Courses on disk: Parquet parts that survive a kill, and files others can open. A file is written whole or not at all."""
+"""Courses on disk: Parquet parts that survive a kill, and files others can open.
+
+Every file is written whole or not at all.
+"""
 
 import errno
 import json
@@ -34,7 +37,7 @@ def readable_errors(what: Path):
         raise UserError(f"cannot write {what}: {error}.") from None
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it into place; leave nothing behind on failure."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with readable_errors(path):

@@ -33,16 +33,17 @@ class Variants:
 
 
 SOURCES = {
-    "norketamine": "blocks NMDA receptors about six times more weakly (Shaffer 2014, rat); no effect of its own seen in "
-    "humans by Simons 2022, the opposite sign on the heart by Kamp 2021",
-    "arketamine_route": "R-ketamine at least as potent as S-ketamine in rodents; 0.5 mg/kg did not differ from saline in "
-    "one human trial (n=10)",
+    "norketamine": "blocks NMDA receptors about six times more weakly than ketamine (Shaffer 2014, rat); Simons 2022 "
+    "saw no effect of it in humans, Kamp 2021 the opposite sign on the heart",
+    "arketamine_route": "R-ketamine is at least as potent as S-ketamine in rodents; 0.5 mg/kg did not differ from "
+    "saline in one human trial (n=10)",
     "hydroxynorketamine": "human levels block no NMDA receptors; an NMDA-independent effect is claimed from rodents; "
-    "exposure itself is uncertain two- to threefold",
-    "over_block": "glutamate no longer rises at anaesthetic doses in rats (Moghaddam 1997, Chowdhury 2012); human support "
-    "is weak (Lii 2023; ketamine as anaesthetic for ECT), and no human data fix its duration",
+    "the exposure itself is uncertain two- to threefold",
+    "over_block": "glutamate no longer rises at anaesthetic doses in rats (Moghaddam 1997, Chowdhury 2012); human "
+    "support is weak (Lii 2023; ketamine as anaesthetic for ECT), and no human data fix its duration",
     "mtorc1": "rapamycin abolishes the effect in rodents; oral rapamycin did not block it in humans and prolonged it "
     "(Abdallah 2020)",
     "rapamycin": "an experimental condition: blocks mTORC1, which matters only if mtorc1 is 'required'",
-    "ampa_antagonist": "an experimental condition: blocks the surge's AMPA step, which abolishes the effect in rodents",
+    "ampa_antagonist": "an experimental condition: blocks the AMPA step of the surge, which abolishes the effect in "
+    "rats",
 }

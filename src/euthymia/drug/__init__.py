@@ -1,1 +1,1 @@
-"""From a dose to plasma concentration to NMDA occupancy: compounds, routes, dispositions, interactions, the receptor."""
+"""From a dose to plasma levels to NMDA occupancy: compounds, routes, dispositions, interactions, the receptor."""

@@ -133,7 +133,10 @@ def otto2021(
                 systemic = jnp.minimum(systemic * (swallowed_factor if route == "oral solution" else 1.0), 1.0)
             metabolised = input_value("absorption.first_pass_norketamine") * (1 - systemic) if swallowed else 0 * one
             blocks.append(stage(route, rate))
-            transfers += [Transfer(route, "central", rate * systemic), Transfer(route, "norketamine", rate * metabolised)]
+            transfers += [
+                Transfer(route, "central", rate * systemic),
+                Transfer(route, "norketamine", rate * metabolised),
+            ]
             channels[route] = {route: 1.0}
             inputs[route] = (Input(route, duration, one),)
         else:
@@ -176,7 +179,9 @@ def perezruixo2021(
     liver = individual("hepatic_volume")
     flow = individual("hepatic_flow") + v("hepatic_flow_per_year") * jnp.maximum(body.age_y - 60, 0)
     flow = jnp.maximum(flow, 0.2 * v("hepatic_flow"))  # keeps a very old or extreme patient physiological
-    other = individual("rate_to_other_metabolites") * jnp.where(body.asian > 0, v("asian_rate_to_other_metabolites"), 1.0)
+    other = individual("rate_to_other_metabolites") * jnp.where(
+        body.asian > 0, v("asian_rate_to_other_metabolites"), 1.0
+    )
     other, to_norketamine = other * body.intrinsic_clearance, v("rate_to_norketamine") * body.intrinsic_clearance
     central, shallow = individual("central_volume"), individual("peripheral_volume_1")
     norketamine = individual("norketamine_volume")
@@ -265,14 +270,21 @@ def simons2022(body: Body, routes: tuple[str, ...]) -> tuple[LinearSystem, dict[
     clearance = individual("clearance") * by_flow * intravenous_clearance_factor(body.intrinsic_clearance)
     parent = Block(
         ("central", "shallow", "deep"),
-        {"central": central, "shallow": v("peripheral_volume_1") * by_volume, "deep": v("peripheral_volume_2") * by_volume},
+        {
+            "central": central,
+            "shallow": v("peripheral_volume_1") * by_volume,
+            "deep": v("peripheral_volume_2") * by_volume,
+        },
         {
             ("central", "shallow"): v("peripheral_flow_1") * by_flow,
             ("central", "deep"): individual("peripheral_flow_2") * by_flow,
         },
         {"central": clearance},
     )
-    norketamine, norketamine_clearance = v("norketamine_volume") * by_volume, individual("norketamine_clearance") * by_flow
+    norketamine, norketamine_clearance = (
+        v("norketamine_volume") * by_volume,
+        individual("norketamine_clearance") * by_flow,
+    )
     metabolite = Block(
         ("norketamine", "norketamine deep"),
         {"norketamine": norketamine, "norketamine deep": v("norketamine_peripheral_volume") * by_volume},
@@ -282,7 +294,10 @@ def simons2022(body: Body, routes: tuple[str, ...]) -> tuple[LinearSystem, dict[
     hydroxy = individual("hydroxynorketamine_volume") * by_volume
     last = Block(
         ("hydroxynorketamine", "hydroxynorketamine deep"),
-        {"hydroxynorketamine": hydroxy, "hydroxynorketamine deep": v("hydroxynorketamine_peripheral_volume") * by_volume},
+        {
+            "hydroxynorketamine": hydroxy,
+            "hydroxynorketamine deep": v("hydroxynorketamine_peripheral_volume") * by_volume,
+        },
         {("hydroxynorketamine", "hydroxynorketamine deep"): individual("hydroxynorketamine_peripheral_flow") * by_flow},
         {"hydroxynorketamine": individual("hydroxynorketamine_clearance") * by_flow},
     )
@@ -297,7 +312,11 @@ def simons2022(body: Body, routes: tuple[str, ...]) -> tuple[LinearSystem, dict[
     transfers = [
         Transfer("central", "to norketamine 0", clearance / central),
         *t1,
-        Transfer("to norketamine 1", "norketamine", v("fraction_to_norketamine") * to_norketamine[1].elimination_L_per_h["to norketamine 1"]),
+        Transfer(
+            "to norketamine 1",
+            "norketamine",
+            v("fraction_to_norketamine") * to_norketamine[1].elimination_L_per_h["to norketamine 1"],
+        ),
         Transfer("norketamine", "to hydroxynorketamine 0", norketamine_clearance / norketamine),
         *t2,
         Transfer(

@@ -94,9 +94,7 @@ def combined(perpetrators: tuple[str, ...]) -> Factors:
     both = Factors(1.0, 1.0)
     for name in perpetrators:
         one = factors(name)
-        both = Factors(
-            both.intrinsic_clearance * one.intrinsic_clearance, both.gut_availability * one.gut_availability
-        )
+        both = Factors(both.intrinsic_clearance * one.intrinsic_clearance, both.gut_availability * one.gut_availability)
     return both
 
 

@@ -75,7 +75,7 @@ def _block_modes(block: Block) -> tuple[Array, dict[str, Array], dict[str, Array
         i = block.names.index(name)
         matrix[i][i] = matrix[i][i] + clearance / volume[i]
     if m == 1:
-        rates, vectors = matrix[0][0][None], jnp.ones((1, 1) + zero.shape)
+        rates, vectors = matrix[0][0][None], jnp.ones((1, 1, *zero.shape))
     else:
         symmetric = jnp.stack([jnp.stack(row, -1) for row in matrix], -2)
         values, vectors = jnp.linalg.eigh(symmetric)
@@ -153,14 +153,20 @@ def linear_system(
             q = home[compartment]
             for b, w in enumerate(solved[q][1][compartment]):
                 block_gain[first[q] + b] = block_gain[first[q] + b] + w * fraction
-        return jnp.stack([sum((inverse[j, k] * block_gain[k] for k in range(size) if (j, k) in inverse), zero) for j in range(size)])
+        return jnp.stack(
+            [sum((inverse[j, k] * block_gain[k] for k in range(size) if (j, k) in inverse), zero) for j in range(size)]
+        )
 
     def weights(compartment: str, volume: Array, weight_g_per_mol: float) -> Array:
         q = home[compartment]
         nmol_per_L = 1e6 / weight_g_per_mol / volume
         read = solved[q][2][compartment]
         return jnp.stack(
-            [sum((read[b] * right[first[q] + b, k] for b in range(len(read)) if (first[q] + b, k) in right), zero) * nmol_per_L for k in range(size)]
+            [
+                sum((read[b] * right[first[q] + b, k] for b in range(len(read)) if (first[q] + b, k) in right), zero)
+                * nmol_per_L
+                for k in range(size)
+            ]
         )
 
     return LinearSystem(

@@ -1,9 +1,9 @@
 """Acute effects of a session. They follow occupancy and concentration and never feed back on benefit.
 
-    CADSS     = max * RO^h/(RO^h + RO_half^h) * patient * session * tolerance^(earlier sessions)
-    SBP rise  = max * S/(S + S_half) * patient * age      (+ session-to-session spread of a maximum reading)
-    P(MOAA/S < 5)     = Phi((ln RO - ln RO_half)/sd)
-    P(unresponsive)   = RO^n/(RO^n + RO_half^n)
+CADSS     = max * RO^h/(RO^h + RO_half^h) * patient * session * tolerance^(earlier sessions)
+SBP rise  = max * S/(S + S_half) * patient * age      (+ session-to-session spread of a maximum reading)
+P(MOAA/S < 5)     = Phi((ln RO - ln RO_half)/sd)
+P(unresponsive)   = RO^n/(RO^n + RO_half^n)
 """
 
 import equinox as eqx

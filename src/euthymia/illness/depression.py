@@ -46,7 +46,7 @@ class Depression(eqx.Module):
         """What plasticity does to symptoms, before the patient's own gain."""
         return self.functional_weight * functional + labile + consolidated
 
-    def adaptation(self, time_h: Array, treatments: Sequence[tuple[float, float, float]]) -> Array:
+    def adaptation(self, time_h: Array, treatments: Sequence[tuple[Array, Array, Array]]) -> Array:
         """U(t) for (start_h, stop_h, relative size) of each oral antidepressant; stop_h may be infinite."""
         total = jnp.zeros_like(time_h)
         for start, stop, size in treatments:
@@ -56,7 +56,7 @@ class Depression(eqx.Module):
         return jnp.minimum(total, 1.0)
 
     def fluctuation(self, time_h: Array, daily: Array, resistant: Array) -> Array:
-        """w(t) [times, patients] from `daily` standard normals [days, patients], exact at whole days, linear between."""
+        """w(t) [times, patients] from `daily` normals [days, patients]: exact on whole days, linear between."""
         sd = self.sd_fluctuation * jnp.where(resistant > 0, 1.0, self.fluctuation_not_resistant)
         keep = jnp.exp(-DAY_H / self.fluctuation_time)
 

@@ -119,10 +119,18 @@ class Patients(eqx.Module):
 
         Deviates are drawn as in `draw`. Raises UserError for missing, infinite or impossible values.
         """
-        given = dict(weight_kg=weight_kg, age_y=age_y, baseline_madrs=baseline_madrs, female=female, failed_trials=failed_trials)
+        given = dict(
+            weight_kg=weight_kg, age_y=age_y, baseline_madrs=baseline_madrs, female=female, failed_trials=failed_trials
+        )
         arrays = {k: np.atleast_1d(np.asarray(v, float)) for k, v in given.items()}
         n = max(len(v) for v in arrays.values())
-        limits = {"weight_kg": (30, 250), "age_y": (18, 100), "baseline_madrs": (0, 60), "female": (0, 1), "failed_trials": (0, 50)}
+        limits = {
+            "weight_kg": (30, 250),
+            "age_y": (18, 100),
+            "baseline_madrs": (0, 60),
+            "female": (0, 1),
+            "failed_trials": (0, 50),
+        }
         for name, values in arrays.items():
             low, high = limits[name]
             if len(values) not in (1, n):
@@ -199,7 +207,8 @@ def draw(
 ) -> Patients:
     """Draw virtual patients; patient k is the same whatever `patients` is.
 
-    population: "TRD", "MDD" (the same people, their illness not treatment resistant) or "healthy"; comedication: agents of `euthymia.drug.interactions` that everybody takes;
+    population: "TRD", "MDD" (the same people, their illness not treatment resistant) or "healthy";
+    comedication: agents of `euthymia.drug.interactions` that everybody takes;
     hepatic_impairment: "none", "mild" (no change published) or "moderate"; first: number of the first patient.
     Raises UserError for an unknown population, agent or impairment, or no patients.
     """

@@ -7,7 +7,7 @@ import numpy as np
 from euthymia.course.outcomes import Row
 from euthymia.report import charts
 from euthymia.report.charts import Chart
-from euthymia.report.series import QUANTILES, BAND_PATIENTS, Line, band_rows, rounded
+from euthymia.report.series import BAND_PATIENTS, QUANTILES, Line, band_rows, rounded
 
 BENEFIT = ("response at week", "remission at week", "days in remission")
 HARM = ("highest dissociation", "highest systolic rise", "sedated at least once")
@@ -74,7 +74,8 @@ def _dots(lines: Sequence[Line], name: str, rows: dict[str, Row]) -> Chart:
     ]  # fmt: skip
     made = charts.spec(layers, labels, 46 * len(labels), dots=data)
     table = tuple(
-        (label, *(("–",) * 3 + ("no ketamine given",) if label not in rows else _cells(rows[label]))) for label in labels
+        (label, *(("–",) * 3 + ("no ketamine given",) if label not in rows else _cells(rows[label])))
+        for label in labels
     )
     told = f"{name} ({unit}): " + "; ".join(f"{c[0]} {c[1]} ({c[2]} to {c[3]})" for c in table) + "."
     id = "dots-" + "".join(c if c.isalnum() else "-" for c in name.lower())
@@ -99,9 +100,9 @@ def trade(lines: Sequence[Line], found: dict[str, dict[str, Row]]) -> Chart | No
             numbers = {"y": b.value, "y0": b.low, "y1": b.high, "x": h.value, "x0": h.low, "x1": h.high}
             data.append({"p": label} | {k: rounded(v) for k, v in numbers.items()})
     side = max(d["x1"] for d in data) * 1.08 or 1.0
-    x_scale, y_scale = ({"domain": [0, end], "nice": False} for end in (side, 100))
-    x_title = "highest dissociation, CADSS points (90 % of patients)"
-    x = charts.number("x", title=x_title, scale=x_scale, axis={"grid": True})
+    x_scale, y_scale = ({"domain": [start, end], "nice": False} for start, end in ((-0.02 * side, side), (0, 100)))
+    x_title = "highest dissociation, CADSS (90 % of patients)"
+    x = charts.number("x", title=x_title, scale=x_scale, axis={"grid": True, "tickCount": 6})
     y = charts.number("y", title="remission, % (90 % of studies)", scale=y_scale, axis={"tickCount": 5})
     tint = charts.colour(labels, charts.POINT_LEGEND)
     said = [charts.tip("p", "protocol", "nominal"), charts.tip("y", "remission, %"), charts.tip("x", "CADSS")]
@@ -135,15 +136,16 @@ def tolerance(lines: Sequence[Line]) -> Chart | None:
     if not data or max(r["t"] for r in data) < 2:
         return None
     most = max(r["t"] for r in data)
-    ticks = sorted({1, *np.unique(np.linspace(1, most, min(most, 9)).round().astype(int)).tolist()})
+    ticks = list(range(1, int(most) + 1, int(np.ceil(most / 10))))
     scale = {"domain": [0.7, most + 0.3], "nice": False}
     x = charts.number("t", title="session", scale=scale, axis={"values": ticks, "format": "d"})
     y = charts.y_axis((0.0, float(max(r["q95"] for r in data)) * 1.05), tickCount=5)
     tint, dashes = (f(labels, charts.LINE_LEGEND) for f in (charts.colour, charts.dash))
     made = charts.spec(charts.bands(tint, dashes, x, y, "CADSS"), labels, 300, bands=data)
-    table = tuple((r["p"], r["at"], *(f"{r[q]:g}" for q in ("q50", "q25", "q75", "q05", "q95"))) for r in data[:60])
+    table = tuple(charts.table_row(r) for r in data[:60])
     ends = [(label, [r for r in data if r["p"] == label]) for label in labels]
-    said = "; ".join(f"{p}: median {o[0]['q50']:g} in the first, {o[-1]['q50']:g} in the last session" for p, o in ends if o)
+    said = "; ".join(
+        f"{p}: median {o[0]['q50']:g} in the first, {o[-1]['q50']:g} in the last session" for p, o in ends if o
+    )
     title = "Peak dissociation by session (CADSS points)"
-    columns = ("Protocol", "Session", "Median", "25 %", "75 %", "5 %", "95 %")
-    return Chart("tolerance", title, made, f"{title}. {said}.", columns, table)
+    return Chart("tolerance", title, made, f"{title}. {said}.", charts.BAND_COLUMNS, table)

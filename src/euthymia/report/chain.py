@@ -125,9 +125,11 @@ def _top(lines: Sequence[Line], link: Link) -> float:
 
 
 def _axis(window: Window) -> charts.Spec:
-    stop = window.on_axis(window.stop_h) if window.key == "whole" else DAY_H
-    ticks = {"values": [0, 4, 8, 12, 16, 20, 24]} if window.key == "day" else {"tickCount": 7, "format": "~g"}
-    return charts.number("t", title=window.unit, scale={"domain": [0, stop], "nice": False}, axis=ticks)
+    whole = window.key == "whole"
+    stop = window.on_axis(window.stop_h) if whole else DAY_H
+    start = -0.015 * stop if whole else 0  # room for the peak of a session at the very start
+    ticks = {"values": [0, 4, 8, 12, 16, 20, 24]} if not whole else {"tickCount": 7, "format": "~g"}
+    return charts.number("t", title=window.unit, scale={"domain": [start, stop], "nice": False}, axis=ticks)
 
 
 def _window_chart(lines: Sequence[Line], link: Link, window: Window, top: float) -> Chart:
@@ -181,10 +183,9 @@ def _chart(
     for label in labels:
         own = [r for r in data if r["p"] == label]
         picks = np.unique(np.linspace(0, len(own) - 1, min(TABLE_TIMES, len(own))).round().astype(int)) if own else []
-        table += [(label, own[k]["at"], *(f"{own[k][q]:g}" for q in ("q50", "q25", "q75", "q05", "q95"))) for k in picks]
-    columns = ("Protocol", "Time", "Median", "25 %", "75 %", "5 %", "95 %")
+        table += [charts.table_row(own[k]) for k in picks]
     id = f"{link.key}-{window.key}"
-    return Chart(id, title, made, _spoken(title, data, labels), columns, tuple(table), lone)
+    return Chart(id, title, made, _spoken(title, data, labels), charts.BAND_COLUMNS, tuple(table), lone)
 
 
 def _spoken(title: str, data: list[dict], labels: Sequence[str]) -> str:
@@ -201,6 +202,3 @@ def _spoken(title: str, data: list[dict], labels: Sequence[str]) -> str:
             f"{own[-1]['q50']:g} at {own[-1]['at']}"
         )
     return f"{title}, median with bands of 50 % and 90 % of patients. " + "; ".join(parts) + "."
-
-
-

@@ -38,9 +38,10 @@ CONFIG: Spec = {
     },
     "title": {"color": INK, "fontSize": 14, "fontWeight": 600, "anchor": "start", "subtitleColor": QUIET},
 }  # fmt: skip
+BAND_COLUMNS = ("Protocol", "Time", "Median", "50 % of patients", "90 % of patients")
 SHOWN = {"filter": "indexof(shown, datum.p) >= 0"}
-LINE_LEGEND: Spec = {"title": None, "symbolType": "stroke"}
-POINT_LEGEND: Spec = {"title": None, "symbolType": "circle"}
+LINE_LEGEND: Spec = {"title": None, "symbolType": "stroke", "symbolOpacity": 1}
+POINT_LEGEND: Spec = {"title": None, "symbolType": "circle", "symbolOpacity": 1, "symbolSize": 90}
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def bands(tint: Spec, dashes: Spec, x: Spec, y: Spec, unit: str, *, wide: bool =
     half = {"x": x, "y": reading(y, "q25"), "y2": {"field": "q75"}, "color": tint}
     made.append(layer("bands", "area", half, SHOWN, opacity=0.20, clip=True))
     middle = {"x": x, "y": y, "color": tint, "strokeDash": dashes}
-    made.append(layer("bands", "line", middle, SHOWN, strokeWidth=2.2, clip=True))
+    made.append(layer("bands", "line", middle, SHOWN, strokeWidth=2.2, opacity={"expr": "alone ? 0.4 : 1"}, clip=True))
     return [*made, _touch(tint, x, y, unit)]
 
 
@@ -149,7 +150,8 @@ def _touch(tint: Spec, x: Spec, y: Spec, unit: str) -> Spec:
 def lone_lines(tint: Spec, x: Spec, y: Spec) -> Spec:
     """Individual patients; the page hands over their data when asked (data set `individuals`: p, i, t, q50)."""
     encoding = {"x": x, "y": y, "detail": {"field": "i"}, "color": tint}
-    return layer("individuals", "line", encoding, SHOWN, strokeWidth=0.9, opacity=0.55, clip=True)
+    width, opacity = {"expr": "alone ? 2 : 0.8"}, {"expr": "alone ? 0.95 : 0.3"}
+    return layer("individuals", "line", encoding, SHOWN, strokeWidth=width, opacity=opacity, clip=True)
 
 
 def doses(rows: Rows, labels: Sequence[str], tint: Spec, x: Spec) -> list[Spec]:
@@ -171,6 +173,12 @@ def doses(rows: Rows, labels: Sequence[str], tint: Spec, x: Spec) -> list[Spec]:
     ]
 
 
+def table_row(row: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    """Time, median and both bands of one row of the data set `bands`, as words."""
+    half, most = (f"{row[a]:g} to {row[b]:g}" for a, b in (("q25", "q75"), ("q05", "q95")))
+    return (row["p"], row["at"], f"{row['q50']:g}", half, most)
+
+
 def spec(layers: Sequence[Spec], labels: Sequence[str], height: int, **rows: Rows) -> Spec:
     """A finished specification as wide as its place in the page. `rows`: the data sets by name."""
     return {
@@ -179,7 +187,7 @@ def spec(layers: Sequence[Spec], labels: Sequence[str], height: int, **rows: Row
         "height": height,
         "autosize": {"type": "fit-x", "contains": "padding"},
         "padding": {"left": 2, "right": 10, "top": 4, "bottom": 2},
-        "params": [{"name": "shown", "value": list(labels)}],
+        "params": [{"name": "shown", "value": list(labels)}, {"name": "alone", "value": False}],
         "layer": list(layers),
         "datasets": rows,
     }

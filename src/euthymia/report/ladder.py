@@ -55,7 +55,9 @@ def charts_of(ladder: Sequence[Rung]) -> list[Chart]:
             if key not in rung:
                 raise UserError(f"rung {number + 1} of the dose ladder has no {key!r}; every rung must have one.")
         if not rung["mg_per_kg"] > 0:
-            raise UserError(f"rung {number + 1} of the dose ladder: mg_per_kg must be above 0, got {rung['mg_per_kg']!r}.")
+            raise UserError(
+                f"rung {number + 1} of the dose ladder: mg_per_kg must be above 0, got {rung['mg_per_kg']!r}."
+            )
     rungs = sorted(ladder, key=lambda rung: rung["mg_per_kg"])
     outside = [r.get("extrapolated", not low <= r["mg_per_kg"] <= high) for r in rungs]
     return [_chart(rungs, outside, high, *effect) for effect in EFFECTS]
@@ -104,7 +106,13 @@ def _chart(rungs: Sequence[Rung], outside: Sequence[bool], high: float, key: str
         charts.layer("rungs", "area", spread, opacity=0.18, color=tint),
         charts.layer("rungs", "line", {"x": x, "y": y}, strokeWidth=2.2, color=tint),
         charts.layer(
-            "rungs", "point", {"x": x, "y": y, "fill": hollow, "tooltip": said}, stroke=tint, strokeWidth=2, size=60, opacity=1
+            "rungs",
+            "point",
+            {"x": x, "y": y, "fill": hollow, "tooltip": said},
+            stroke=tint,
+            strokeWidth=2,
+            size=60,
+            opacity=1,
         ),
     ]
     made = charts.spec(layers, [], 150, rungs=data, zone=zone)

@@ -56,7 +56,7 @@ def _chart(lines: Sequence[Line], name: str, title: str, values: Callable[[Cours
         },
     )
     low = min(0.0, 5 * np.floor(min(r["q25"] for r in data) / 5))
-    high = 5 * np.ceil(max(r["q75"] for r in data) * 1.04 / 5) or 5.0
+    high = min(60.0, 5 * np.ceil(1.2 * max(r["q75"] for r in data) / 5)) or 5.0
     y = charts.y_axis((float(low), float(high)), tickCount=6)
     tint, dashes = (f(labels, charts.LINE_LEGEND) for f in (charts.colour, charts.dash))
     doses = dose_rows(lines, window)
@@ -93,11 +93,11 @@ def _remission(y: charts.Spec) -> list[charts.Spec]:
     """A line at the remission threshold, said on the line."""
     data = {"values": [{"q50": REMISSION_MADRS, "said": f"remission: {REMISSION_MADRS:g} or less"}]}
     line = {"type": "rule", "strokeDash": [3, 3], "color": charts.QUIET, "opacity": 0.8}
-    text = {"type": "text", "align": "right", "baseline": "bottom", "dx": -2, "dy": -3, "color": charts.QUIET}
+    text = {"type": "text", "align": "left", "baseline": "bottom", "dx": 5, "dy": -3, "color": charts.QUIET}
     said = {"field": "said", "type": "nominal"}
     return [
         {"data": data, "mark": line, "encoding": {"y": y}},
-        {"data": data, "mark": text, "encoding": {"y": y, "x": {"value": "width"}, "text": said}},
+        {"data": data, "mark": text, "encoding": {"y": y, "x": {"value": 0}, "text": said}},
     ]
 
 
@@ -116,7 +116,7 @@ def _pace(line: Line) -> str:
     said = f"{line.label}: half of its best effect ({rounded(best, 2):g} points in the median patient) within {spoken(half)}"
     last = float(line.active_h[-1]) if len(line.active_h) else None
     if last is None or line.course.calendar.daily:
-        return f"{said}; the treatment goes on every day."
+        return f"{said}; the oral antidepressant goes on every day."
     after = np.flatnonzero(time_h > last + DAY_H)
     if not len(after):
         return f"{said}."

@@ -7,7 +7,7 @@ from euthymia import evidence
 from euthymia.course.result import Course
 from euthymia.course.variants import SOURCES
 from euthymia.evidence import Parameter
-from euthymia.protocol import Administration
+from euthymia.protocol import Administration, DailyTreatment
 from euthymia.report.series import DAY_H, INDIVIDUALS, WEEK_H, Line
 
 NOT_A_DEVICE = (
@@ -18,7 +18,7 @@ EXPECTANCY = {
     "open label": "open label: patients know what they are given",
     "saline": "saline as control: patients may notice which arm they are in",
     "midazolam": "midazolam as control: an active placebo, harder to tell apart",
-    "new oral antidepressant": "a newly started oral antidepressant with every spray",
+    "new oral antidepressant": "something new is started by mouth, as in both arms of the esketamine trials",
     "oral antidepressant trial": "a trial of an oral antidepressant",
 }
 STATUS = {
@@ -42,12 +42,19 @@ class Assumption:
 def plain(course: Course) -> str:
     """What is given, in a sentence of plain words."""
     parts = [_sessions(course)] if course.calendar.administrations else []
-    for daily in course.calendar.daily:
-        dose = f" {daily.dose_mg_per_day:g} mg" if daily.dose_mg_per_day is not None else ""
-        until = "" if daily.stop_h is None else f" until day {daily.stop_h / DAY_H:g}"
-        since = "" if daily.start_h <= 0 else f" from day {daily.start_h / DAY_H:g}"
-        parts.append(f"{daily.agent}{dose} by mouth every day{since}{until}")
-    return "; ".join(parts) + "." if parts else "No treatment."
+    for agent in dict.fromkeys(daily.agent for daily in course.calendar.daily):
+        steps = [daily for daily in course.calendar.daily if daily.agent == agent]
+        mouth = "" if "oral" in agent else " by mouth"
+        parts.append(", then ".join([f"{agent}{mouth} every day{_step(steps[0])}", *(_step(s)[2:] for s in steps[1:])]))
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}." if parts else "No treatment."
+
+
+def _step(daily: DailyTreatment) -> str:
+    dose = f"{daily.dose_mg_per_day:g} mg" if daily.dose_mg_per_day is not None else "chosen by the clinician"
+    since = f" from day {daily.start_h / DAY_H:g}" if daily.start_h > 0 else ""
+    until = f" until day {daily.stop_h / DAY_H:g}" if daily.stop_h is not None else ""
+    return f", {dose}{since}{until}"
 
 
 def _sessions(course: Course) -> str:
@@ -56,9 +63,10 @@ def _sessions(course: Course) -> str:
     doses = list(dict.fromkeys(d for a in given if (d := _dose(a))))
     dose = f", {', then '.join(doses)}" if len(doses) <= 4 else f", {doses[0]} to {doses[-1]}" if doses else ""
     n, last = len(given), given[-1].time_h / DAY_H
-    when = f"one session on day {last:g}" if n == 1 else f"{n} sessions from day {given[0].time_h / DAY_H:g} to {last:g}"
-    text = f"{'; '.join(what)}{dose}: {when}"
-    return text[0].upper() + text[1:]
+    when = (
+        f"one session on day {last:g}" if n == 1 else f"{n} sessions from day {given[0].time_h / DAY_H:g} to {last:g}"
+    )
+    return f"{'; '.join(what)}{dose}: {when}"
 
 
 def _dose(a: Administration) -> str:
@@ -75,7 +83,9 @@ def beyond(line: Line) -> list[str]:
     if course.protocol.status in STATUS:
         said.append(STATUS[course.protocol.status])
     if course.calendar.design.setting == "inpatient":
-        said.append("inpatients: no arm the model was calibrated on was treated in hospital; their extra response is assumed")
+        said.append(
+            "inpatients: no arm the model was calibrated on was treated in hospital; their extra response is assumed"
+        )
     if any(d.kind == "quetiapine XR" for d in course.calendar.daily):
         said.append("quetiapine XR: no arm calibrates its effect; it is assumed to equal an SSRI's")
     return [*said, *(w[0].lower() + w[1:] for w in course.warnings)]
@@ -113,10 +123,12 @@ def uncertainty(lines: Sequence[Line]) -> list[tuple[str, str]]:
 
 def designs(lines: Sequence[Line]) -> list[tuple[str, str]]:
     """Design of each course in words."""
-    made = []
+    made, many = [], evidence.value("depression.multicentre_factor")
     for line in lines:
         d = line.course.calendar.design
-        sites = "one site" if d.sites == "one" else "many sites"
+        sites = (
+            "one site" if d.sites == "one" else f"many sites, where the drug itself does less ({many:g} of its gain)"
+        )
         made.append((line.label, f"{EXPECTANCY.get(d.expectancy, d.expectancy)}; {d.setting}s; {sites}"))
     return made
 
@@ -190,6 +202,11 @@ def provenance(lines: Sequence[Line]) -> list[tuple[str, list[tuple[str, str]]]]
         ]
         made.append((line.label, facts))
     return made
+
+
+def same_design(lines: Sequence[Line]) -> bool:
+    """Whether every course has the same design, so that rates compare the treatments alone."""
+    return len({line.course.calendar.design for line in lines}) == 1
 
 
 def same_patients(lines: Sequence[Line]) -> bool:

@@ -18,14 +18,21 @@
     return rows;
   };
 
-  const has = (id, name) => name === "individuals" ? "individuals" in (charts[id].spec.datasets ?? {})
-    : (charts[id].spec.params ?? []).some((q) => q.name === name);
+  const alone = () => state.who !== "" && state.who !== "all";
+  const withLines = (id) => "individuals" in charts[id].spec.datasets;
 
   const update = (id) => {
     const view = views[id];
-    if (has(id, "shown")) view.signal("shown", state.shown);
-    if (has(id, "individuals")) view.data("individuals", state.who === "" ? [] : individuals(id));
+    view.signal("shown", state.shown).signal("alone", alone());
+    if (withLines(id)) view.data("individuals", state.who === "" ? [] : individuals(id));
     return view.runAsync();
+  };
+
+  // In the chain, the head of the column names the time axis for all charts below it.
+  const onPage = (figure, spec) => {
+    if (!figure.closest(".chain")) return spec;
+    const layer = spec.layer.map((l) => ({ ...l, encoding: { ...l.encoding, x: { ...l.encoding.x, title: null } } }));
+    return { ...spec, layer };
   };
 
   // The same chart for a slide: with its title, its legend and a fixed size.
@@ -36,12 +43,16 @@
     spec.height = Math.max(spec.height, 260);
     spec.autosize = "pad";
     spec.padding = 16;
-    for (const param of spec.params ?? []) if (param.name === "shown") param.value = state.shown;
-    if (has(id, "individuals") && state.who !== "") spec.datasets.individuals = individuals(id);
-    const named = spec.layer.find((l) => l.encoding?.color && ["line", "point"].includes(l.mark?.type) && !l.encoding.detail);
-    if (named && !id.startsWith("dots-")) {
-      delete named.encoding.color.legend;
-      if (named.encoding.strokeDash) delete named.encoding.strokeDash.legend;
+    const now = { shown: state.shown, alone: alone() };
+    for (const param of spec.params) param.value = now[param.name];
+    if (withLines(id) && state.who !== "") spec.datasets.individuals = individuals(id);
+    const symbolType = spec.layer.some((l) => l.encoding?.strokeDash) ? "stroke" : "circle";
+    if (!id.startsWith("dots-")) {
+      for (const { encoding } of spec.layer) {
+        for (const channel of [encoding?.color, encoding?.strokeDash]) {
+          if (channel?.field === "p") channel.legend = { title: null, symbolOpacity: 1, symbolType, symbolSize: symbolType === "circle" ? 90 : 220 };
+        }
+      }
     }
     return spec;
   };
@@ -54,7 +65,7 @@
   };
 
   const csv = (id) => {
-    const sets = Object.values(charts[id].spec.datasets ?? {});
+    const sets = Object.values(charts[id].spec.datasets);
     const rows = sets.reduce((most, rows) => (rows.length > most.length ? rows : most), []);
     const names = { p: "protocol", t: "axis", at: "time", q05: "5 %", q25: "25 %", q50: "median", q75: "75 %", q95: "95 %",
       v: "value", c: "interval contains" };
@@ -94,11 +105,27 @@
     Object.keys(views).forEach(update);
   });
 
+  // Charts take their printed size before the page goes to paper, instead of being shrunk with their letters.
+  const fit = () => {
+    for (const [id, view] of Object.entries(views)) {
+      const place = document.querySelector(`figure[data-chart="${id}"] .chart`);
+      view.signal("width", place.clientWidth - 12).run();
+    }
+  };
+  window.addEventListener("beforeprint", () => {
+    document.documentElement.classList.add("paper");
+    fit();
+  });
+  window.addEventListener("afterprint", () => {
+    document.documentElement.classList.remove("paper");
+    window.dispatchEvent(new Event("resize"));
+  });
+
   (async () => {
     for (const figure of document.querySelectorAll("figure[data-chart]")) {
       const id = figure.dataset.chart;
       try {
-        views[id] = (await vegaEmbed(figure.querySelector(".chart"), charts[id].spec, options)).view;
+        views[id] = (await vegaEmbed(figure.querySelector(".chart"), onPage(figure, charts[id].spec), options)).view;
         if (state.who !== "" || state.shown.length !== labels.length) await update(id);
       } catch (error) {
         figure.querySelector(".chart").textContent = "This chart could not be drawn; its numbers are below.";

@@ -19,7 +19,9 @@ from euthymia.errors import UserError
 from euthymia.protocol import explain
 from euthymia.report import balance, chain, charts, ladder, mood, notes, script
 from euthymia.report.ladder import Rung
-from euthymia.report.series import WEEK_H, Line
+from euthymia.report.series import WEEK_H, Line, spoken
+
+COUNT = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven")
 
 
 def write(courses: Sequence[Course], path: str | Path, *, ladder: Sequence[Rung] | None = None) -> Path:
@@ -56,7 +58,7 @@ def page(courses: Sequence[Course], ladder_rungs: Sequence[Rung] | None = None) 
     labels = [line.label for line in lines]
     app, libraries = _asset("page.js"), script.bundle()
     return _template().render(
-        title=courses[0].protocol.title if len(courses) == 1 else f"{len(courses)} protocols compared",
+        title=courses[0].protocol.title if len(lines) == 1 else f"{COUNT[len(lines)]} protocols, side by side",
         lines=lines,
         colours=charts.PALETTE,
         dashes=[",".join(map(str, d)) for d in charts.DASHES],
@@ -65,7 +67,7 @@ def page(courses: Sequence[Course], ladder_rungs: Sequence[Rung] | None = None) 
         individuals=notes.individuals(lines),
         table=found,
         cell=cell,
-        contains=contains,
+        footnotes=footnotes(found),
         notes=notes,
         beyond={line.label: said for line in lines if (said := notes.beyond(line))},
         windows=chain.windows(lines),
@@ -130,20 +132,36 @@ def headline(lines: Sequence[Line], found: dict[str, dict[str, Row]]) -> str:
     return f"{text[0].upper()}{text[1:]}. In brackets: 90 % of studies of this size."
 
 
-def cell(row: Row | None) -> str:
-    """Value and interval as one cell."""
+def cell(row: Row | None) -> tuple[str, str]:
+    """Value and interval, as words."""
     if row is None:
-        return "–"
-    digits = 0 if row.unit in ("%", "mg", "ng/mL") else 1
-    return f"{row.value:,.{digits}f} ({row.low:,.{digits}f} to {row.high:,.{digits}f})"
+        return ("–", "")
+    if row.unit == "days" and row.label.startswith("time"):
+        value, low, high = (spoken(24 * x) for x in (row.value, row.low, row.high))
+    else:
+        digits = 0 if max(abs(row.high), abs(row.value)) >= 100 or (row.unit == "%" and row.high >= 10) else 1
+        value, low, high = (f"{x:,.{digits}f}" for x in (row.value, row.low, row.high))
+    return (value, "" if low == high else f"{low} to {high}")
 
 
-def contains(rows: dict[str, Row]) -> list[str]:
-    """What the intervals of one outcome contain; said once where all protocols agree."""
-    different = dict.fromkeys(row.contains for row in rows.values())
-    if len(different) == 1:
-        return list(different)
-    return [f"{label}: {row.contains}" for label, row in rows.items()]
+def footnotes(found: dict[str, dict[str, Row]]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """A letter for each outcome, and what the intervals with that letter contain."""
+    letters: dict[str, str] = {}
+    marks = {}
+    for label, rows in found.items():
+        different = dict.fromkeys(row.contains for row in rows.values())
+        said = next(iter(different)) if len(different) == 1 else _joined({k: r.contains for k, r in rows.items()})
+        marks[label] = letters.setdefault(said, "abcdefghijklmnopqrstuvwxyz"[len(letters) % 26])
+    return marks, [(letter, said) for said, letter in letters.items()]
+
+
+def _joined(said: dict[str, str]) -> str:
+    """What several protocols say, with what they have in common said once: "median of those who (A: 9 %; B: 8 %)"."""
+    split = {label: text.rstrip(")").rpartition(" (") for label, text in said.items()}
+    if len({common for common, _, _ in split.values()}) == 1:
+        common = next(iter(split.values()))[0]
+        return f"{common} ({'; '.join(f'{label}: {own}' for label, (_, _, own) in split.items())})"
+    return "; ".join(f"{label}: {text}" for label, text in said.items())
 
 
 def _asset(name: str) -> str:
@@ -170,6 +188,12 @@ def _hash(text: str) -> str:
 def _json(value: Any) -> Markup:
     """JSON that is safe inside a script element, whatever its strings hold."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    for mark, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+    for mark, code in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
         text = text.replace(mark, code)
     return Markup(text)

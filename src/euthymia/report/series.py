@@ -90,14 +90,16 @@ def band_rows(line: Line, time: np.ndarray, bands: np.ndarray, hours: np.ndarray
 
 
 def spoken(hours: float) -> str:
-    """A time as people say it: 40 min, 4 h, 3 d, 2.5 wk."""
-    if hours < 0.99:
-        return f"{hours * 60:.0f} min"
-    if hours < 47:
-        return f"{hours:.3g} h"
-    if hours < 14 * DAY_H:
-        return f"{hours / DAY_H:.3g} d"
-    return f"{hours / WEEK_H:.3g} wk"
+    """A time as people say it: start, 40 min, 4 h, 3 d, 2.1 wk."""
+    if hours == 0:
+        return "start"
+    for unit_h, unit, until_h in ((1 / 60, "min", 1.99), (1.0, "h", 47.0), (DAY_H, "d", 13.99 * DAY_H)):
+        if hours < until_h:
+            break
+    else:
+        unit_h, unit = WEEK_H, "wk"
+    amount = hours / unit_h
+    return f"{amount:.0f} {unit}" if amount >= 10 else f"{amount:.2g} {unit}"
 
 
 def course_rows(line: Line, name: str, window: Window, values: Callable[[Course], np.ndarray]) -> tuple[list, dict]:
