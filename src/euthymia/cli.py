@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -67,6 +68,16 @@ def _root(
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
     """Simulate ketamine in psychiatry, from dose to mood, on virtual patients."""
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be written before minutes of work go into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write into {folder}: {error.strerror or error}.") from None
 
 
 def _use_compilation_cache() -> None:
@@ -172,7 +183,7 @@ def _print_table(courses: Sequence["Course"]) -> None:
             if r is None:
                 cells.append("-")
                 continue
-            mark = notes.setdefault(r.contains.split(" who ever")[0], "ab"[len(notes)] if len(notes) < 2 else "c")
+            mark = notes.setdefault(r.contains.split(" who respond")[0], "ab"[len(notes)] if len(notes) < 2 else "c")
             digits = 0 if abs(r.value) >= 100 or r.unit == "%" else 1
             cells.append(f"{r.value:.{digits}f} {r.unit} ({r.low:.{digits}f} to {r.high:.{digits}f}) {mark}")
         table.add_row(label, *cells)
@@ -217,6 +228,7 @@ def simulate(
 ) -> None:
     """Simulate a protocol; print what to expect, and write the report and the data."""
     started = time.perf_counter()
+    check_writable(out)
     _use_compilation_cache()
     courses = _courses(
         [protocol, *(compare or [])],
@@ -251,6 +263,7 @@ def demo(patients: Patients = 1000, seed: Seed = 1, out: Out = Path("demo")) -> 
     from euthymia.course.ladder import dose_ladder
 
     started = time.perf_counter()
+    check_writable(out)
     _use_compilation_cache()
     courses = _courses(
         ["ketamine-iv-twice-weekly", "spravato-trd-84", "sertraline"],

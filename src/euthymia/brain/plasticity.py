@@ -86,11 +86,11 @@ class Plasticity(eqx.Module):
     ampa_block: float = 0.0
     mtorc1_block: float = 0.0
     brake: float = 1.0  # 0 switches the over-block brake off
-    other_route: "OtherRoute | None" = None
+    other_routes: tuple[OtherRoute, ...] = ()
 
     @staticmethod
     def from_evidence(durability: Array, **switches) -> "Plasticity":
-        """The calibrated parameters; switches: ampa_block, mtorc1_block, brake, other_route."""
+        """The calibrated parameters; switches: ampa_block, mtorc1_block, brake, other_routes."""
         return Plasticity(
             surge=evidence.fill(Surge, "surge"),
             over_block=evidence.fill(OverBlock, "over_block"),
@@ -115,9 +115,9 @@ class Plasticity(eqx.Module):
         occupied = x / (1 + x)
         suppression = hill(occupied, self.surge.suppression_half, self.surge.suppression_hill)
         surge = hill(occupied, self.surge.occupancy_half, self.surge.hill) * (1 - suppression)
-        if self.other_route is not None:
-            c = jnp.maximum(inputs[self.other_route.analyte], 0.0)
-            surge = jnp.minimum(surge + self.other_route.drive * c / (c + self.other_route.half), 1.0)
+        for route in self.other_routes:
+            c = jnp.maximum(inputs[route.analyte], 0.0)
+            surge = jnp.minimum(surge + route.drive * c / (c + route.half), 1.0)
         return {"occupancy": occupied, "surge": surge * (1 - self.ampa_block), "suppression": suppression}
 
     def cascade(self):

@@ -75,7 +75,8 @@ class Setting(eqx.Module):
 def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive, dict[str, Array]]:
     """The linear system of these patients with its inputs, and the weights of the analytes."""
     body = patients.body()
-    built = [p.build(body, dict(setting.absorption)) for p in setting.pathways]
+    shown = setting.variants.hydroxynorketamine != "off"
+    built = [p.build(body, dict(setting.absorption), shown) for p in setting.pathways]
     size = [len(system.rates) for system, _ in built]
     first = [sum(size[:i]) for i in range(len(size))]
     zeros = jnp.zeros((sum(size), len(patients)))
@@ -98,8 +99,8 @@ def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive,
             analytes[name] = analytes.get(name, zeros) + place(i, system.outputs[a])
     binding = Receptor.from_evidence().binding(setting.variants.norketamine == "blocks")
     weights = {"binding": sum((binding[n] * w for n, w in analytes.items() if n in binding), zeros)}
-    if setting.variants.arketamine_route == "on":
-        weights["R-ketamine"] = analytes.get("R-ketamine", zeros)
+    for route in _other_routes(setting.variants):
+        weights[route.analyte] = analytes.get(route.analyte, zeros)
     watched = {
         "ketamine": sum((w for n, w in analytes.items() if n.endswith("-ketamine")), zeros),
         "S-ketamine": analytes.get("S-ketamine", zeros),
@@ -116,19 +117,24 @@ def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive,
     return drive, analytes
 
 
+def _other_routes(variants: Variants) -> tuple[OtherRoute, ...]:
+    """The disputed routes that need no NMDA receptor and are switched on."""
+    routes = []
+    if variants.arketamine_route == "on":
+        routes.append(evidence.fill(OtherRoute, "arketamine_route", analyte="R-ketamine"))
+    if variants.hydroxynorketamine == "acts":
+        routes.append(evidence.fill(OtherRoute, "hydroxynorketamine_route", analyte="R-hydroxynorketamine"))
+    return tuple(routes)
+
+
 def _chain(setting: Setting, patients: Patients) -> Plasticity:
     v, depression = setting.variants, Depression.from_evidence()
-    other = None
-    if v.arketamine_route == "on":
-        other = OtherRoute(
-            "R-ketamine", evidence.value("variant.arketamine_drive"), evidence.value("variant.arketamine_half")
-        )
     return Plasticity.from_evidence(
         durability=jnp.exp(depression.sd_durability * patients.z["depression.durability"]),
         ampa_block=float(v.ampa_antagonist == "yes"),
         mtorc1_block=float(v.rapamycin == "yes" and v.mtorc1 == "required"),
         brake=float(v.over_block == "on"),
-        other_route=other,
+        other_routes=_other_routes(v),
     )
 
 

@@ -44,6 +44,7 @@ def patient_outcomes(
     ill = baseline > 0
     responded = (rated <= (1 - RESPONSE) * baseline[:, None]) & ill[:, None]
     responded[:, time_h <= 0] = False
+    responded[:, :-1] &= responded[:, 1:]  # one rating may be chance: the next must agree
     first = np.where(responded.any(1), time_h[responded.argmax(1)], np.nan)
     below = (values["MADRS"] <= REMISSION_MADRS) & ill[:, None]
     share = (below[:, 1:] + below[:, :-1].astype(float)) / 2
@@ -71,8 +72,9 @@ def patient_outcomes(
         table["peak occupancy"] = sessions["peak occupancy"].max(1)
         table["peak dissociation CADSS"] = sessions["peak dissociation"].max(1)
         table["highest systolic rise mmHg"] = sessions["peak systolic rise"].max(1)
-        table["sedated at least once probability"] = 1 - np.prod(1 - sessions["sedation probability"], axis=1)
-        table["unresponsive at least once probability"] = 1 - np.prod(1 - sessions["unresponsive probability"], axis=1)
+        # a patient's threshold is their own and stays: the strongest session decides
+        table["sedated at least once probability"] = sessions["sedation probability"].max(1)
+        table["unresponsive at least once probability"] = sessions["unresponsive probability"].max(1)
     else:
         for name in ("peak ketamine ng/mL", "peak occupancy", "peak dissociation CADSS"):
             table[name] = np.zeros(len(people))
@@ -133,12 +135,26 @@ def summarise(table: pl.DataFrame, end_label: str, has_drug: bool) -> list[Row]:
         for kind in ("response", "remission"):
             for endpoint, label in (("24 h", "24 h"), ("end", end_label)):
                 rows.append(Row(f"{kind} at {label}", *endpoint_rate(ill, endpoint, kind, noise), "%", STUDIES))
-        wait = ill["time to response h"].drop_nans().to_numpy() / 24
+        wait = ill["time to response h"].drop_nans().to_numpy()
         ever = 100 * len(wait) / len(ill)
         if len(wait):
             low, middle, high = np.quantile(wait, [0.05, 0.5, 0.95])
-            contains = f"{PATIENTS} who ever respond ({ever:.0f} %)"
-            rows.append(Row("time to first response", middle, low, high, "days", contains))
+            contains = f"{PATIENTS} who respond at two ratings in a row ({ever:.0f} %)"
+            unit, size = ("h", 1.0) if middle < 48 else ("days", 24.0)
+            rows.append(Row("time to first response", middle / size, low / size, high / size, unit, contains))
+        for endpoint, label in (("24 h", "24 h"), ("end", end_label)):
+            means = endpoint_scores(ill, endpoint, *study_levels()).mean(1)
+            low, high = np.quantile(means, [0.05, 0.95])
+            rows.append(
+                Row(
+                    f"mean MADRS at {label}",
+                    float(ill[f"MADRS {endpoint}"].to_numpy().mean()),
+                    low,
+                    high,
+                    "points",
+                    STUDIES,
+                )
+            )
         low, middle, high = np.quantile(ill["days in remission"].to_numpy(), [0.05, 0.5, 0.95])
         rows.append(Row("days in remission", middle, low, high, "days", PATIENTS))
     if has_drug:

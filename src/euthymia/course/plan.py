@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
+from euthymia import evidence
 from euthymia.course.mesh import BEGINS, CLOSE_H, ENDS, OBSERVES, merge_times
 from euthymia.drug.body import typical_body
 from euthymia.drug.compounds import COMPOUNDS
@@ -26,10 +27,10 @@ class Pathway:
     routes: tuple[str, ...]
     devices: tuple[float, ...] = ()
 
-    def build(self, body, absorption: Mapping[str, float] | None = None):
+    def build(self, body, absorption: Mapping[str, float] | None = None, hydroxynorketamine: bool = False):
         """The linear system of these people and, by route, where one mg goes."""
         if self.disposition == "otto2021":
-            return otto2021(body, self.enantiomer, self.routes, dict(absorption or {}))
+            return otto2021(body, self.enantiomer, self.routes, dict(absorption or {}), hydroxynorketamine)
         if self.disposition == "perezruixo2021":
             return perezruixo2021(body, self.routes, self.devices)
         return simons2022(body, self.routes)
@@ -77,15 +78,24 @@ class Plan:
 
 
 DEFAULT_DISPOSITION = {"intranasal device": "perezruixo2021"}
-ASSUMED_ROUTES = {
-    "intramuscular": "no adult absorption parameters are published for the intramuscular route: the curve rests on an "
-    "assumed absorption rate of 4 /h (range 2-12) and bioavailability 0.93 (0.4-1.0)",
-    "subcutaneous": "no adult absorption parameters are published for the subcutaneous route: the curve rests on an "
-    "assumed absorption rate of 3 /h (range 1-12) and bioavailability 0.9 (0.5-1.0)",
-    "compounded nasal spray": "published bioavailabilities of compounded nasal sprays disagree (0.11-0.50); 0.25 is "
-    "assumed",
-    "sublingual": "the rate of sublingual absorption is carried over from an arterial study of an oral film: assumed",
+WITHOUT_EVIDENCE = {
+    "intramuscular": "no adult absorption parameters are published for the intramuscular route",
+    "subcutaneous": "no adult absorption parameters are published for the subcutaneous route",
+    "compounded nasal spray": "published bioavailabilities of compounded nasal sprays disagree",
+    "sublingual": "the rate of sublingual absorption is carried over from an arterial study of an oral film",
 }
+"""Routes whose absorption is an input with a range, and why."""
+
+
+def _absorption_warning(route: str, given: Mapping[str, float]) -> str:
+    stem = route.replace(" nasal spray", "_nasal")
+    inputs = []
+    for name in (f"{stem}_rate", f"{stem}_bioavailability"):
+        row = evidence.parameter("absorption." + name)
+        value = given.get(name, row.value)
+        unit = "" if row.unit == "fraction" else " " + row.unit.replace("1/h", "/h")
+        inputs.append(f"{name.split('_')[-1]} {value:g}{unit} (range {row.low:g} to {row.high:g})")
+    return f"{WITHOUT_EVIDENCE[route]}: the curve rests on these inputs: {', '.join(inputs)}"
 
 
 def _devices(given: Administration) -> float:
@@ -128,14 +138,24 @@ def _check_disposition(name: str, compound: str, route: str) -> None:
 
 
 def make_plan(
-    administrations: tuple[Administration, ...], observe_h: np.ndarray, dispositions: Mapping[str, str] | None = None
+    administrations: tuple[Administration, ...],
+    observe_h: np.ndarray,
+    dispositions: Mapping[str, str] | None = None,
+    absorption: Mapping[str, float] | None = None,
 ) -> Plan:
     """Lay out a course.
 
-    observe_h: sorted observation times (h, from 0); dispositions: route to disposition, where not the default.
+    observe_h: sorted observation times (h, from 0); dispositions: route to disposition, where not the default;
+    absorption: inputs that replace those of the evidence (for what the warnings say).
     Raises UserError where arterial and venous parameters would be mixed, or a disposition cannot give a route.
     """
     active = [a for a in administrations if a.compound in COMPOUNDS]
+    for route in dispositions or {}:
+        if route not in {a.route for a in active}:
+            used = ", ".join(sorted({a.route for a in active})) or "none"
+            raise UserError(
+                f"a disposition was chosen for {route!r}, which is no route of this course; its routes: {used}."
+            )
     wanted: dict[tuple[str, str], list] = {}
     for a in active:
         name = _disposition(a.compound, a.route, dispositions or {})
@@ -155,7 +175,8 @@ def make_plan(
             "this course would mix arterial (simons2022) and venous (otto2021, perezruixo2021) parameters, whose "
             "levels differ severalfold during a dose; choose dispositions of one site."
         )
-    warnings = [ASSUMED_ROUTES[r] for r in sorted({r for p in pathways for r in p.routes}) if r in ASSUMED_ROUTES]
+    routes_used = sorted({r for p in pathways for r in p.routes if p.disposition != "simons2022"})
+    warnings = [_absorption_warning(r, absorption or {}) for r in routes_used if r in WITHOUT_EVIDENCE]
     if "arterial" in sites:
         warnings.append(
             "plasma levels are ARTERIAL, the effect model was calibrated on venous ones: effects are illustrations"

@@ -13,6 +13,7 @@ from euthymia.course.outcomes import Row, summarise
 from euthymia.course.variants import Variants
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.errors import UserError
+from euthymia.illness import scales
 from euthymia.patient.population import Patients
 from euthymia.protocol import Protocol
 from euthymia.protocol.calendar import Schedule
@@ -154,6 +155,19 @@ class Course:
         weeks = self.time_h[-1] / 168
         title = f"{self.protocol.title}: {self.patients:,} virtual patients over {weeks:g} weeks"
         return Summary(title, tuple(summarise(self.table, f"week {weeks:g}", self.has_drug)))
+
+    def linked(self, scale: str) -> np.ndarray:
+        """Mean score on another scale at every observation time, by published linking of the mean MADRS.
+
+        scale: "HAM-D17" or "PHQ-9"; NaN where the mean lies outside what the publication covers. For groups only: never
+        a patient's score. Raises UserError for a scale without published linking (QIDS-SR16).
+        """
+        mean = self.values["MADRS"].mean(0)
+        low, high = scales.covered(scale)
+        inside = (mean >= low) & (mean <= high)
+        linked = np.full(len(mean), np.nan)
+        linked[inside] = scales.link(mean[inside], to=scale)
+        return linked
 
     def to_polars(self) -> pl.DataFrame:
         """One row per patient and time, one column per variable."""

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -91,6 +91,21 @@ def _setting(plan: Plan, calendar: Schedule, variants: Variants, absorption: Map
     )
 
 
+def _check_absorption(given: Mapping[str, float]) -> tuple[str, ...]:
+    """Warnings for inputs outside the range of the evidence. Raises UserError for unknown or impossible ones."""
+    warnings = []
+    for name, number in given.items():
+        if name not in ABSORPTION_INPUTS:
+            raise UserError(f"there is no absorption input {name!r}; allowed: {', '.join(ABSORPTION_INPUTS)}.")
+        row = evidence.parameter("absorption." + name)
+        most = 1.0 if row.unit == "fraction" else 100.0
+        if not (np.isfinite(number) and 0 < number <= most):
+            raise UserError(f"absorption input {name} must be above 0 and at most {most:g} {row.unit}, got {number:g}.")
+        if row.low is not None and row.high is not None and not row.low <= number <= row.high:
+            warnings.append(f"{name} {number:g} lies outside the range of the evidence, {row.low:g} to {row.high:g}")
+    return tuple(warnings)
+
+
 def prepare(
     calendar: Schedule,
     observe_h: np.ndarray,
@@ -100,10 +115,9 @@ def prepare(
     level: float = MESH_LEVEL,
 ) -> tuple[Plan, Setting, Timing]:
     """Everything about a course that does not depend on the patients. level: of the mesh; higher is finer."""
-    for name in absorption or {}:
-        if name not in ABSORPTION_INPUTS:
-            raise UserError(f"there is no absorption input {name!r}; allowed: {', '.join(ABSORPTION_INPUTS)}.")
-    plan = make_plan(calendar.administrations, observe_h, dispositions)
+    warnings = _check_absorption(absorption or {})
+    plan = make_plan(calendar.administrations, observe_h, dispositions, absorption)
+    plan = replace(plan, warnings=plan.warnings + warnings)
     setting = _setting(plan, calendar, variants, absorption or {})
     return plan, setting, _timing(plan, calendar, observe_h, level)
 

@@ -57,11 +57,16 @@ ABSORPTION = {
 
 
 def otto2021(
-    body: Body, enantiomer: str, routes: tuple[str, ...], absorption: dict[str, float] | None = None
+    body: Body,
+    enantiomer: str,
+    routes: tuple[str, ...],
+    absorption: dict[str, float] | None = None,
+    hydroxynorketamine: bool = False,
 ) -> tuple[LinearSystem, dict[str, tuple[Input, ...]]]:
     """Venous S- or R-ketamine with its norketamine, for the routes in use.
 
-    absorption: values that replace rows "absorption.*" (rates, bioavailabilities) where no adult value is published.
+    absorption: values that replace rows "absorption.*" (rates, bioavailabilities) where no adult value is published;
+    hydroxynorketamine: append it, borrowed whole from the arterial simons2022 and uncertain two- to threefold.
     Returns the system and, by route, where one mg of this enantiomer goes.
     """
     given = absorption or {}
@@ -141,16 +146,20 @@ def otto2021(
             inputs[route] = (Input(route, duration, one),)
         else:
             raise ValueError(f"otto2021 has no route {route!r}")
-    system = linear_system(
-        [*blocks, parent, metabolite],
-        transfers,
-        channels,
-        {
-            f"{enantiomer}-ketamine": ("central", central, molecular_weight("S-ketamine")),
-            f"{enantiomer}-norketamine": ("norketamine", norketamine, molecular_weight("S-norketamine")),
-        },
-    )
-    return system, inputs
+    analytes = {
+        f"{enantiomer}-ketamine": ("central", central, molecular_weight("S-ketamine")),
+        f"{enantiomer}-norketamine": ("norketamine", norketamine, molecular_weight("S-norketamine")),
+    }
+    blocks += [parent, metabolite]
+    if hydroxynorketamine:
+        last = _hydroxynorketamine(body)
+        blocks.append(last)
+        formed = evidence.value("simons2022.fraction_to_hydroxynorketamine")
+        out = metabolite.elimination_L_per_h["norketamine"] / norketamine
+        transfers.append(Transfer("norketamine", "hydroxynorketamine", formed * out))
+        volume = last.volumes_L["hydroxynorketamine"]
+        analytes[f"{enantiomer}-hydroxynorketamine"] = ("hydroxynorketamine", volume, molecular_weight("S-norketamine"))
+    return linear_system(blocks, transfers, channels, analytes), inputs
 
 
 DEVICE_MG = 28.0  # one Spravato device
@@ -254,6 +263,29 @@ def perezruixo2021(
 TRANSIT_SPLIT = 1e-4
 
 
+def _hydroxynorketamine(body: Body) -> Block:
+    """Hydroxynorketamine of simons2022."""
+
+    def v(name: str) -> float:
+        return evidence.value("simons2022." + name)
+
+    def individual(name: str) -> Array:
+        return v(name) * _log_normal(body, "simons2022." + name, v("variance_" + name))
+
+    size = body.weight_kg / 70
+    by_volume, by_flow = size ** v("exponent_volume"), 60 * size ** v("exponent_clearance")  # L/min to L/h
+    name, deep = "hydroxynorketamine", "hydroxynorketamine deep"
+    return Block(
+        (name, deep),
+        {
+            name: individual("hydroxynorketamine_volume") * by_volume,
+            deep: v("hydroxynorketamine_peripheral_volume") * by_volume,
+        },
+        {(name, deep): individual("hydroxynorketamine_peripheral_flow") * by_flow},
+        {name: individual("hydroxynorketamine_clearance") * by_flow},
+    )
+
+
 def simons2022(body: Body, routes: tuple[str, ...]) -> tuple[LinearSystem, dict[str, tuple[Input, ...]]]:
     """ARTERIAL S-ketamine, S-norketamine and S-hydroxynorketamine; intravenous, or an oral film under the tongue."""
 
@@ -291,16 +323,8 @@ def simons2022(body: Body, routes: tuple[str, ...]) -> tuple[LinearSystem, dict[
         {("norketamine", "norketamine deep"): v("norketamine_peripheral_flow") * by_flow},
         {"norketamine": norketamine_clearance},
     )
-    hydroxy = individual("hydroxynorketamine_volume") * by_volume
-    last = Block(
-        ("hydroxynorketamine", "hydroxynorketamine deep"),
-        {
-            "hydroxynorketamine": hydroxy,
-            "hydroxynorketamine deep": v("hydroxynorketamine_peripheral_volume") * by_volume,
-        },
-        {("hydroxynorketamine", "hydroxynorketamine deep"): individual("hydroxynorketamine_peripheral_flow") * by_flow},
-        {"hydroxynorketamine": individual("hydroxynorketamine_clearance") * by_flow},
-    )
+    last = _hydroxynorketamine(body)
+    hydroxy = last.volumes_L["hydroxynorketamine"]
 
     def chain(name: str, minutes: Array) -> tuple[list[Block], list[Transfer]]:
         rate = 2 * 60 / minutes

@@ -13,6 +13,7 @@ from euthymia.report.series import DAY_H, WEEK_H, Line, Window, course_rows, dos
 
 HEIGHT = 118
 TABLE_TIMES = 8
+MANY_PEAKS = 30
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def _axis(window: Window) -> charts.Spec:
     whole = window.key == "whole"
     stop = window.on_axis(window.stop_h) if whole else DAY_H
     start = -0.015 * stop if whole else 0  # room for the peak of a session at the very start
-    ticks = {"values": [0, 4, 8, 12, 16, 20, 24]} if not whole else {"tickCount": 7, "format": "~g"}
+    ticks = {"values": [0, 4, 8, 12, 16, 20, 24]} if not whole else {"tickCount": 7, "format": ".2~f"}
     return charts.number("t", title=window.unit, scale={"domain": [start, stop], "nice": False}, axis=ticks)
 
 
@@ -172,7 +173,7 @@ def _chart(
 ) -> Chart:
     title = f"{link.name}{' (peak of each session)' if by_session else ''}, {window.title.lower()} ({link.unit})"
     x, y, tint = _axis(window), charts.y_axis((0, top)), charts.colour(labels)
-    shape = charts.peaks(tint, x, y, link.unit) if by_session else []
+    shape = charts.peaks(tint, x, y, link.unit, many=len(data) > MANY_PEAKS * len(labels)) if by_session else []
     layers = [
         *(shape or charts.bands(tint, charts.dash(labels), x, y, link.unit)),
         charts.lone_lines(tint, x, y),

@@ -106,14 +106,15 @@ def bands(tint: Spec, dashes: Spec, x: Spec, y: Spec, unit: str, *, wide: bool =
     return [*made, _touch(tint, x, y, unit)]
 
 
-def peaks(tint: Spec, x: Spec, y: Spec, unit: str) -> list[Spec]:
+def peaks(tint: Spec, x: Spec, y: Spec, unit: str, *, many: bool) -> list[Spec]:
     """One point per session with 50 % and 90 % of patients as thick and thin lines, over the data set `bands`."""
     most = {"x": x, "y": reading(y, "q05"), "y2": {"field": "q95"}, "color": tint}
     half = {"x": x, "y": reading(y, "q25"), "y2": {"field": "q75"}, "color": tint}
+    thin, thick, size = (0.6, 1.4, 5) if many else (1, 3, 26)
     return [
-        layer("bands", "rule", most, SHOWN, strokeWidth=1, opacity=0.45, clip=True),
-        layer("bands", "rule", half, SHOWN, strokeWidth=3, opacity=0.45, clip=True),
-        layer("bands", "point", {"x": x, "y": y, "color": tint}, SHOWN, filled=True, size=26, opacity=1, clip=True),
+        layer("bands", "rule", most, SHOWN, strokeWidth=thin, opacity=0.45, clip=True),
+        layer("bands", "rule", half, SHOWN, strokeWidth=thick, opacity=0.45, clip=True),
+        layer("bands", "point", {"x": x, "y": y, "color": tint}, SHOWN, filled=True, size=size, opacity=1, clip=True),
         _touch(tint, x, y, unit),
     ]
 

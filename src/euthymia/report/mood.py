@@ -113,7 +113,8 @@ def _pace(line: Line) -> str:
     if best < 0.5:
         return f"{line.label}: the treatment's own part stays below half a point."
     half = float(time_h[int((middle >= best / 2).argmax())])
-    said = f"{line.label}: half of its best effect ({rounded(best, 2):g} points in the median patient) within {spoken(half)}"
+    size = f"{rounded(best, 2):g} points in the median patient"
+    said = f"{line.label}: half of its best effect ({size}) within {spoken(half)}"
     last = float(line.active_h[-1]) if len(line.active_h) else None
     if last is None or line.course.calendar.daily:
         return f"{said}; the oral antidepressant goes on every day."

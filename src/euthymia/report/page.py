@@ -21,6 +21,7 @@ from euthymia.report import balance, chain, charts, ladder, mood, notes, script
 from euthymia.report.ladder import Rung
 from euthymia.report.series import WEEK_H, Line, spoken
 
+FEW = 30
 COUNT = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven")
 
 
@@ -120,16 +121,23 @@ def headline(lines: Sequence[Line], found: dict[str, dict[str, Row]]) -> str:
     if not early or not late:
         weeks = max(line.course.time_h[-1] for line in lines) / WEEK_H
         return f"Healthy volunteers over {weeks:g} weeks: there is no depression to respond, only exposure and harms."
-    said = []
-    for line in lines:
-        if line.label in early[1] and line.label in late[1]:
-            a, b = early[1][line.label], late[1][line.label]
-            said.append(
-                f"with {line.label}, {a.value:.0f} % respond at 24 hours ({a.low:.0f} to {a.high:.0f}) "
-                f"and {b.value:.0f} % at {late[0].removeprefix('response at ')} ({b.low:.0f} to {b.high:.0f})"
-            )
+    end = late[0].removeprefix("response at ")
+    few = min(line.course.patients for line in lines) < FEW
+    note = " In brackets: 90 % of studies of this size." + (" So few patients say little about rates." if few else "")
+    if len(lines) > 3:
+        (low, a), (high, b) = (f(late[1].items(), key=lambda item: item[1].value) for f in (min, max))
+        return f"Response at {end} lies between {_rate(a)} with {low} and {_rate(b)} with {high}.{note}"
+    said = [
+        f"with {label}, {_rate(early[1][label])} respond at 24 hours and {_rate(late[1][label])} at {end}"
+        for label in (line.label for line in lines)
+        if label in early[1] and label in late[1]
+    ]
     text = "; ".join(said)
-    return f"{text[0].upper()}{text[1:]}. In brackets: 90 % of studies of this size."
+    return f"{text[0].upper()}{text[1:]}.{note}"
+
+
+def _rate(row: Row) -> str:
+    return f"{row.value:.0f} % ({row.low:.0f} to {row.high:.0f})"
 
 
 def cell(row: Row | None) -> tuple[str, str]:

@@ -24,7 +24,7 @@ def bundle() -> str:
     """The libraries as one script that defines `vegaEmbed`."""
     import vl_convert
 
-    versions = f"{vl_convert.__version__}-{vl_convert.get_vegalite_versions()[-1]}"
+    versions = f"{vl_convert.get_vega_version()}-{vl_convert.get_vegalite_versions()[-1]}"
     kept = None
     try:
         kept = _cache() / f"vega-{versions}.js"

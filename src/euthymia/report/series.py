@@ -16,7 +16,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 KEYS = ("q05", "q25", "q50", "q75", "q95")
 INDIVIDUALS = 40
 BAND_PATIENTS = 20_000  # bands need no more: their sampling error is then far below a line's width
-WHOLE_COURSE_TIMES = 200
+WHOLE_COURSE_TIMES = 300
 INDIVIDUAL_TIMES = 70
 DAY_H, WEEK_H = 24.0, 168.0
 
@@ -79,6 +79,20 @@ def thinned(chosen: np.ndarray, most: int) -> np.ndarray:
     return chosen[np.unique(np.linspace(0, len(chosen) - 1, most).round().astype(int))]
 
 
+def telling(chosen: np.ndarray, median: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the indices: the first fifth as it is, then each stretch's lowest and highest median.
+
+    Even thinning of two years of weekly sessions would beat against the week and draw waves that are not there.
+    """
+    if len(chosen) <= most:
+        return chosen
+    head, tail = chosen[: most // 5], chosen[most // 5 :]
+    kept = [head, chosen[-1:]]
+    for part in np.array_split(tail, (most - len(head) - 1) // 2):
+        kept.append(part[[int(median[part].argmin()), int(median[part].argmax())]])
+    return np.unique(np.concatenate(kept))
+
+
 def band_rows(line: Line, time: np.ndarray, bands: np.ndarray, hours: np.ndarray | None = None) -> list[dict]:
     """One row per time: p (label), t (axis), the quantiles, and the time in words for the tooltip."""
     hours = time if hours is None else hours
@@ -93,11 +107,8 @@ def spoken(hours: float) -> str:
     """A time as people say it: start, 40 min, 4 h, 3 d, 2.1 wk."""
     if hours == 0:
         return "start"
-    for unit_h, unit, until_h in ((1 / 60, "min", 1.99), (1.0, "h", 47.0), (DAY_H, "d", 13.99 * DAY_H)):
-        if hours < until_h:
-            break
-    else:
-        unit_h, unit = WEEK_H, "wk"
+    units = ((1 / 60, "min", 1.99), (1.0, "h", 47.0), (DAY_H, "d", 13.99 * DAY_H), (WEEK_H, "wk", np.inf))
+    unit_h, unit = next((unit_h, unit) for unit_h, unit, until_h in units if hours < until_h)
     amount = hours / unit_h
     return f"{amount:.0f} {unit}" if amount >= 10 else f"{amount:.2g} {unit}"
 
@@ -107,12 +118,10 @@ def course_rows(line: Line, name: str, window: Window, values: Callable[[Course]
     w = line.window(window)
     time_h = line.course.time_h
     inside = np.flatnonzero((time_h >= w.start_h - 1e-9) & (time_h <= w.stop_h + 1e-9))
-    every = thinned(inside, WHOLE_COURSE_TIMES)
     array = values(line.course)
-    rows = band_rows(
-        line, (time_h[every] - w.start_h) / w.unit_h, line.bands(name, array)[:, every], time_h[every] - w.start_h
-    )
-    few = thinned(inside, INDIVIDUAL_TIMES)
+    bands = line.bands(name, array)
+    every, few = (telling(inside, bands[2], most) for most in (WHOLE_COURSE_TIMES, INDIVIDUAL_TIMES))
+    rows = band_rows(line, (time_h[every] - w.start_h) / w.unit_h, bands[:, every], time_h[every] - w.start_h)
     return rows, individuals((time_h[few] - w.start_h) / w.unit_h, array[:INDIVIDUALS][:, few])
 
 

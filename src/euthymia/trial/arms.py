@@ -21,8 +21,7 @@ from euthymia.protocol.document import UNNAMED
 from euthymia.trial.document import Arm, Endpoint, Trial, TrialSet
 from euthymia.trial.observed import baseline
 
-MADRS_LIMITS = (18.0, 56.0)
-WORKERS = 2  # compiling holds most of the time
+WORKERS = 2  # most of the time goes into compiling, which one thread does at a time
 
 
 class Scores(NamedTuple):
@@ -31,6 +30,7 @@ class Scores(NamedTuple):
     baseline: np.ndarray
     at: Mapping[float, np.ndarray]
     people: Patients
+    background_level: float
 
 
 class SimulatedArm(NamedTuple):
@@ -49,7 +49,7 @@ class SimulatedArm(NamedTuple):
         start = np.asarray(self.people.baseline_madrs)
         effect = drug * self.drug + self.antidepressant + background * self.background - self.fluctuation
         madrs = np.minimum(start[:, None] * np.exp(-effect), 60.0)
-        return Scores(start, dict(zip(self.time_h.tolist(), madrs.T, strict=True)), self.people)
+        return Scores(start, dict(zip(self.time_h.tolist(), madrs.T, strict=True)), self.people, background)
 
 
 def times_needed(arm: str, endpoints: Iterable[Endpoint]) -> tuple[float, ...]:
@@ -100,8 +100,9 @@ def people_of(arm: Arm, people: Patients) -> Patients:
     """The same virtual patients with the arm's baseline mean and SD, and what else is particular to it."""
     mean, sd = baseline(arm.baseline)
     drawn = np.asarray(people.baseline_madrs)
-    deviate = (drawn - evidence.value("population.trd.baseline_mean")) / evidence.value("population.trd.baseline_sd")
-    changed = {"baseline_madrs": np.clip(mean + sd * deviate, *MADRS_LIMITS)}
+    virtual = {name: evidence.value(f"population.trd.baseline_{name}") for name in ("mean", "sd", "minimum", "maximum")}
+    own = mean + sd * (drawn - virtual["mean"]) / virtual["sd"]
+    changed = {"baseline_madrs": np.clip(own, virtual["minimum"], virtual["maximum"])}
     if arm.people:
         changed["weight_kg"] = np.asarray(people.weight_kg) * arm.people.weight_factor
         changed["resistant"] = np.full(len(drawn), float(arm.people.resistant))

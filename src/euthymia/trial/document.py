@@ -137,7 +137,8 @@ class Followed(Entry):
 class Endpoint(Entry):
     """One published number and how the model computes its own.
 
-    arm: over several arms the predictions are averaged (ratio and fraction: drug, then control); at: when, `when` in the words of the trial;
+    arm: over several arms, `called` something together, the predictions are averaged (ratio and fraction: drug, then
+    control); at: when, `when` in the words of the trial;
     limit: highest score of a remission, or of one who has not relapsed; visits: ratings that count, if not that at `at`;
     evidence: ids of the observed values, pooled by n where there are several; read_as: what is made of them;
     n, se: stand in for what the evidence lacks (se in the unit of the value, as log for a ratio), and because says why.
@@ -145,6 +146,7 @@ class Endpoint(Entry):
 
     measure: Measured
     arm: Names
+    called: Name | None = None
     at: Duration
     when: Text | None = None
     limit: float | None = None
@@ -220,7 +222,11 @@ class TrialSet(Entry):
 def load(path: str | Path | None = None) -> TrialSet:
     """The calibration arms, or the document at `path`. Raises UserError with file and line of the first problem."""
     place = files("euthymia.trial") / "data" / "calibration_arms.yaml" if path is None else Path(path)
-    marked = read(place.read_text(encoding="utf-8"), place.name)
+    try:
+        text = place.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{place.name}: cannot be read as UTF-8 text ({error}).") from None
+    marked = read(text, place.name)
     try:
         return TrialSet.model_validate(marked.value)
     except ValidationError as error:

@@ -100,8 +100,7 @@ def _remission_by_step(s: Scores, e: Endpoint) -> float:
     steps = {f"{name} at later steps": np.arange(2, e.step + 1) for name in own}
     new = normals(s.people.seed, steps, s.people.index)
     v = evidence.value
-    weight = 1 - at_most(s.at[e.at.value], e.limit)
-    reached = np.zeros_like(weight)
+    weight, share = 1 - at_most(s.at[e.at.value], e.limit), 0.0
     for k in range(e.step - 1):
         b, g = (
             BETWEEN_STEPS * np.asarray(first)
@@ -109,11 +108,12 @@ def _remission_by_step(s: Scores, e: Endpoint) -> float:
             for name, first in own.items()
         )
         background = v("background.slow_antidepressant_trial") * np.exp(v("background.sd_between_patients") * b)
+        background = s.background_level * background
         drug = v("depression.antidepressant_gain") * np.exp(v("depression.sd_antidepressant_gain") * g)
         reached = at_most(s.baseline * np.exp(-background - drug), e.limit)
-        share = np.average(reached, weights=weight)
+        share = float(np.average(reached, weights=weight))
         weight = weight * (1 - reached)
-    return 100 * float(share)
+    return 100 * share
 
 
 def _ratio(drug: Scores, control: Scores, e: Endpoint) -> float:
