@@ -43,11 +43,15 @@ Out = Annotated[Path, typer.Option(help="Folder for the report and the data.")]
 def main() -> None:
     """Run the command line; every foreseen failure is one sentence and an exit code."""
     try:
-        app()
+        raise SystemExit(app(standalone_mode=False) or 0)
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
+    except typer.TyperException as error:  # a wrong option or argument; without arguments, the help itself
+        show = getattr(error, "show", None)
+        show() if show else print(f"Error: {error.format_message()}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except (KeyboardInterrupt, typer.Abort):
         print("\nInterrupted: finished files are whole, unfinished ones were removed.", file=sys.stderr)
         raise SystemExit(130) from None
     except BrokenPipeError:

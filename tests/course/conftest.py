@@ -1,11 +1,12 @@
 """Courses of a few doses in a few patients, without documents or files."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from euthymia.course.batch import run_batch
+from euthymia.course.batch import BATCH, run_batch
 from euthymia.course.simulate import prepare
 from euthymia.course.variants import Variants
 from euthymia.patient.population import Patients
@@ -22,12 +23,14 @@ def administration(time_h=0.0, mg_per_kg=None, mg=None, compound="racemic ketami
     return Administration(float(time_h), compound, route, mg, mg_per_kg, None, hours, "any", 1)
 
 
-def values_of(given, observe_h, people, variants=None, daily=(), design=OPEN_LABEL, absorption=None, level=1.0):
+def values_of(given, observe_h, people, variants=None, daily=(), design=OPEN_LABEL, level=1.0):
     """Values [patients, times] and sessions [patients, sessions] of a course, by name."""
-    observe_h = np.asarray(observe_h, float)
+    observe_h, n = np.asarray(observe_h, float), len(people)
     calendar = Schedule(tuple(given), tuple(daily), design, float(observe_h[-1]))
-    _, setting, timing = prepare(calendar, observe_h, variants or Variants(), absorption, level=level)
-    return tuple({k: np.asarray(v).T for k, v in part.items()} for part in run_batch(setting, timing, people))
+    _, setting, timing = prepare(calendar, observe_h, variants or Variants(), level=level)
+    # one batch size for all, as the engine has, so that courses of one shape share a compilation
+    people = jax.tree.map(lambda x: jnp.concatenate([x, jnp.repeat(x[-1:], BATCH - n, 0)]), people)
+    return tuple({k: np.asarray(v).T[:n] for k, v in part.items()} for part in run_batch(setting, timing, people))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from euthymia.course.variants import Variants
+from euthymia.evidence import value
 from euthymia.patient.population import draw
 from euthymia.protocol.calendar import DailyTreatment, Design
 
@@ -13,7 +14,7 @@ DAY, WEEK = 24.0, 168.0
 # hours after the first dose; dense over the first two days, then daily to four weeks
 HOURS = np.unique(np.concatenate([[0, 0.25, 2 / 3, 1, 2, 3], np.arange(4, 49, 2), np.arange(3, 29) * DAY]))
 LADDER = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)  # mg/kg over 40 minutes, to the anaesthetic range
-CROWD = 1024
+CROWD = 512
 
 
 def at(hours, curve):
@@ -54,14 +55,15 @@ def test_without_ketamine_the_drug_part_is_nothing_at_all(dose, run, typical, co
     for name in ("ketamine", "occupancy", "surge", "bdnf", "functional", "labile", "consolidated", "drug effect"):
         assert np.all(values[name] == 0), name
     assert np.array_equal(values["MADRS"], values["MADRS untreated"])
-    assert np.all(sessions["peak dissociation"] == 0)
+    assert sessions["peak dissociation"].max() < 1e-9
 
 
 def test_before_the_dose_nothing_has_happened(dose, run, typical):
     values, _ = run([dose(time_h=48.0)], HOURS, typical)
     before = HOURS <= 48.0
-    assert np.all(values["drug effect"][:, before] == 0) and np.all(values["ketamine"][:, before] == 0)
-    assert np.all(values["drug effect"][:, ~before] > 0)
+    assert np.all(values["ketamine"][:, before] == 0)
+    assert np.all(values["drug effect"][:, before] < 1e-12)  # powers of occupancy are guarded at 1e-12, not at 0
+    assert np.all(values["drug effect"][:, ~before] > 1e-3)
 
 
 def test_a_vanishing_dose_has_a_vanishing_effect(benefit):
@@ -72,8 +74,10 @@ def test_a_vanishing_dose_has_a_vanishing_effect(benefit):
 
 
 def test_plasma_levels_superpose(dose, run, typical):
-    first, second = dose(0.0, 0.5), dose(1.0, 0.3, route="intramuscular")
-    alone, other, both = (run(given, HOURS, typical)[0] for given in ([first], [second], [first, second]))
+    alone, other, both = (
+        run([dose(0.0, first), dose(1.0, second, minutes=10.0)], HOURS, typical)[0]
+        for first, second in ((0.5, 0.0), (0.0, 0.3), (0.5, 0.3))
+    )
     for name in ("S-ketamine", "R-ketamine", "S-norketamine", "R-norketamine"):
         assert both[name] == pytest.approx(alone[name] + other[name], rel=1e-9, abs=1e-9)
 
@@ -82,15 +86,6 @@ def test_levels_are_proportional_to_the_dose_by_vein(one_dose):
     half, full = one_dose(0.5)[0], one_dose(1.0)[0]
     for name in ("ketamine", "norketamine"):
         assert full[name] == pytest.approx(2 * half[name], rel=1e-12)
-
-
-def test_a_second_and_third_nasal_device_add_less_than_the_first(dose, run, typical):
-    def nasal(mg):
-        given = [dose(mg=mg, compound="esketamine", route="intranasal device")]
-        return run(given, HOURS, typical)[0]["ketamine"].max()
-
-    assert nasal(28.0) < nasal(56.0) < 2 * nasal(28.0)
-    assert nasal(56.0) < nasal(84.0) < 1.5 * nasal(56.0)
 
 
 # --- from occupancy to mood -------------------------------------------------------------------------------------------
@@ -137,8 +132,8 @@ def test_mood_lifts_within_hours(benefit):
 
 def test_mood_is_best_about_a_day_after_the_dose(benefit):
     best = HOURS[benefit().argmax()]
-    assert 8 <= best <= 36  # the published peak is "about 24 h"; curves are flat there
-    assert at(DAY, benefit()) > 0.95 * benefit().max()
+    assert 8 <= best <= 36  # trials look at 24 h; between half a day and a day and a half the curve is flat
+    assert at(DAY, benefit()) > 0.9 * benefit().max()
     assert at(DAY, benefit()) > at(4, benefit())
 
 
@@ -216,16 +211,18 @@ def test_dissociation_attenuates_over_sessions(dose, run, crowd):
     peak = np.log(sessions["peak dissociation"])
     occupancy = sessions["peak occupancy"]
     assert occupancy[:, -1] == pytest.approx(occupancy[:, 0], rel=0.01)  # not because less drug acts
-    assert peak[:, -1].mean() < peak[:, 0].mean()
-    assert np.polyfit(np.arange(8), peak.mean(0), 1)[0] < 0
+    slopes = np.polyfit(np.arange(8), peak.T, 1)[0]
+    assert slopes.mean() < -4 * slopes.std() / np.sqrt(CROWD)
 
 
 def test_sessions_without_ketamine_build_no_tolerance(dose, run, crowd):
-    saline = [dose(k * WEEK, compound="saline") for k in range(3)]
-    alone = run([dose(3 * WEEK)], [3 * WEEK + 1], crowd)[0]["dissociation"]
-    later = run([*saline, dose(3 * WEEK)], [3 * WEEK + 1], crowd)[0]["dissociation"]
-    # the same but for the session's own chance, which has no effect on the mean log over many patients
-    assert np.log(later).mean() == pytest.approx(np.log(alone).mean(), abs=5 * 0.5 * np.sqrt(2 / CROWD))
+    # many sessions, so that a factor per session would show above the chance of a single one
+    saline = [dose(k * DAY, compound="saline") for k in range(12)]
+    _, alone = run([dose()], HOURS, crowd)
+    _, later = run([*saline, dose(12 * DAY)], [13 * DAY], crowd)
+    gap = np.log(later["peak dissociation"][:, -1]) - np.log(alone["peak dissociation"][:, 0])
+    spread = value("dissociation.sd_between_sessions") * np.sqrt(2 / CROWD)
+    assert abs(gap.mean()) < 4 * spread < -12 * np.log(value("dissociation.session_factor"))
 
 
 def test_how_much_a_patient_dissociates_changes_nothing_else(dose, run, crowd):

@@ -51,6 +51,8 @@ def _chart(lines: Sequence[Line], name: str, title: str, values: Callable[[Cours
             "values": [t for t in TICKS_H if t <= end_h],
             "labelExpr": TICK_WORDS,
             "labelOverlap": True,
+            "labelSeparation": 8,
+            "labelFlush": False,
             "grid": True,
             "gridOpacity": 0.6,
         },

@@ -127,7 +127,7 @@ def designs(lines: Sequence[Line]) -> list[tuple[str, str]]:
     for line in lines:
         d = line.course.calendar.design
         sites = (
-            "one site" if d.sites == "one" else f"many sites, where the drug itself does less ({many:g} of its gain)"
+            "one site" if d.sites == "one" else f"many sites, where the drug itself does less ({many:.2g} of its gain)"
         )
         made.append((line.label, f"{EXPECTANCY.get(d.expectancy, d.expectancy)}; {d.setting}s; {sites}"))
     return made

@@ -22,6 +22,7 @@ from euthymia.report.ladder import Rung
 from euthymia.report.series import WEEK_H, Line, spoken
 
 FEW = 30
+IN_HOURS = {"h": 1.0, "days": 24.0}
 COUNT = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven")
 
 
@@ -144,8 +145,8 @@ def cell(row: Row | None) -> tuple[str, str]:
     """Value and interval, as words."""
     if row is None:
         return ("–", "")
-    if row.unit == "days" and row.label.startswith("time"):
-        value, low, high = (spoken(24 * x) for x in (row.value, row.low, row.high))
+    if row.unit in IN_HOURS and row.label.startswith("time"):
+        value, low, high = (spoken(IN_HOURS[row.unit] * x) for x in (row.value, row.low, row.high))
     else:
         digits = 0 if max(abs(row.high), abs(row.value)) >= 100 or (row.unit == "%" and row.high >= 10) else 1
         value, low, high = (f"{x:,.{digits}f}" for x in (row.value, row.low, row.high))

@@ -20,14 +20,28 @@ STUDY_DRAWS = 100
 SAMPLES_PER_DRAW = 100
 MINIMUM_PATIENTS = 100
 INTERVAL = (0.05, 0.95)
-CONTAINS = (
-    "Intervals: 90 % of repetitions of the trial; they contain chance in a sample of n and the uncertainty of the study's "
-    "own drug and non-drug level, not that of the shared parameters."
+TOTAL_UNITS = {"rate": "percentage points", "change": "points"}
+UNITS = {
+    "change": "points",
+    "SD of change": "points",
+    "mean time to relapse": "days",
+    "ratio of responses": "ratio",
+}
+NOTES = (
+    "The model was fitted to these arms: agreement here is no test of it.",
+    "Intervals hold 90 % of repetitions of the trial: chance in a sample of n, and the uncertainty of the study's own drug",
+    "and non-drug level; that of the parameters all studies share is not in them.",
+    "OUT: the observed value lies outside. assumed: something stands in for what was not published; the written table",
+    "says what. unverified: not read at its source.",
 )
 
 
 class Row(NamedTuple):
-    """One endpoint of one arm. kind: rate (%), change (points) or other; assumed: what stands in for a published value."""
+    """One endpoint of one arm.
+
+    kind: "rate" (%), "change" (points) or "other"; inside: whether the observed value lies in the 90 % interval;
+    evidence: ids of the outcomes it rests on; assumed: what stands in for something that was not published, and why.
+    """
 
     trial: str
     arm: str
@@ -47,7 +61,7 @@ class Row(NamedTuple):
 
 
 class Total(NamedTuple):
-    """Errors over the rows of one kind; bias is predicted minus observed."""
+    """Errors over the rows of one kind; bias is predicted minus observed. Both are NaN where units differ."""
 
     kind: str
     rows: int
@@ -65,20 +79,16 @@ class Check:
     patients: int
     seed: int
 
-    def total(self, kind: str) -> Total:
-        """Mean absolute error, bias and coverage of "rate" (percentage points), "change" (points) or "all"."""
+    def total(self, kind: str = "all") -> Total:
+        """Mean absolute error, bias and coverage of one kind of endpoint: "rate", "change", "other" or "all"."""
         rows = [r for r in self.rows if kind in (r.kind, "all")]
         if not rows:
             raise UserError(f"there are no endpoints of kind {kind!r}; there are: rate, change, other, all.")
-        error = np.array([r.predicted - r.observed for r in rows])
-        alike = kind in ("rate", "change")
+        alike = kind in TOTAL_UNITS
+        error = np.array([r.predicted - r.observed if alike else np.nan for r in rows])
+        inside = sum(r.inside for r in rows)
         return Total(
-            kind,
-            len(rows),
-            float(np.abs(error).mean()) if alike else float("nan"),
-            float(error.mean()) if alike else float("nan"),
-            sum(r.inside for r in rows),
-            {"rate": "percentage points", "change": "points"}.get(kind, ""),
+            kind, len(rows), float(np.abs(error).mean()), float(error.mean()), inside, TOTAL_UNITS.get(kind, "")
         )
 
     def misfits(self) -> tuple[Row, ...]:
@@ -96,49 +106,46 @@ class Check:
         return path
 
     def __str__(self) -> str:
-        head = ("trial", "arm", "endpoint", "time", "n", "observed", "predicted", "90 % interval", "")
+        head = ("arm", "endpoint", "time", "n", "observed", "predicted", "90 % interval", "")
         body = [_cells(r) for r in self.rows]
-        width = [max(len(line[k]) for line in (head, *body)) for k in range(len(head))]
-        left = (0, 1, 2, 3, 8)
+        width = [max(len(cells[k]) for cells in (head, *body)) for k in range(len(head))]
 
         def line(cells: tuple[str, ...]) -> str:
-            padded = (
-                c.ljust(w) if k in left else c.rjust(w) for k, (c, w) in enumerate(zip(cells, width, strict=True))
-            )
+            padded = (c.rjust(w) if 3 <= k <= 6 else c.ljust(w) for k, (c, w) in enumerate(zip(cells, width, strict=True)))
             return "  ".join(padded).rstrip()
 
-        lines = [line(head), "  ".join("-" * w for w in width)]
+        lines = [line(head), "-" * len(line(head))]
         before = ""
         for row, cells in zip(self.rows, body, strict=True):
-            lines.append(line((cells[0] if row.trial != before else "", *cells[1:])))
+            lines += ["", row.trial] if row.trial != before else []
+            lines.append(line(cells))
             before = row.trial
-        rates, changes, every = self.total("rate"), self.total("change"), self.total("all")
+        every = self.total("all")
+        lines += ["", *(_total_line(self.total(kind)) for kind in TOTAL_UNITS if any(r.kind == kind for r in self.rows))]
         lines += [
-            "",
-            *(
-                f"{t.rows} {t.kind}s: mean absolute error {t.mean_absolute_error:.2f} {t.unit} (bias {t.bias:+.2f}), "
-                f"{t.inside} of {t.rows} inside their interval"
-                for t in (rates, changes)
-            ),
             f"all {every.rows} endpoints: {every.inside} inside ({100 * every.inside / every.rows:.0f} %)",
             "",
-            f"{self.patients:,} virtual patients per arm. The model was fitted to these trials: agreement here is no test of it.",
-            CONTAINS,
-            "Rates in %, changes in points. OUT: observed lies outside; assumed: see the column of the written table; "
-            "unverified: not read at its source.",
+            f"{self.patients:,} virtual patients per arm, seed {self.seed}. Rates in %, changes in points of the MADRS.",
+            *NOTES,
         ]
         return "\n".join(lines)
 
 
+def _total_line(total: Total) -> str:
+    return (
+        f"{total.rows} {total.kind}s: mean absolute error {total.mean_absolute_error:.2f} {total.unit} "
+        f"(bias {total.bias:+.2f}), {total.inside} inside their interval"
+    )
+
+
 def _cells(r: Row) -> tuple[str, ...]:
-    digits = 2 if r.endpoint == "ratio of responses" else 1
+    digits = 2 if r.unit == "ratio" else 1
     marks = ["OUT"] * (not r.inside) + ["assumed"] * bool(r.assumed) + ["unverified"] * (r.verified != "yes")
     return (
-        r.trial,
         r.arm,
         r.endpoint,
         r.time,
-        f"{r.n:g}" if r.n else "-",
+        f"{r.n:.0f}" if r.n else "-",
         f"{r.observed:.{digits}f}",
         f"{r.predicted:.{digits}f}",
         f"{r.low90:.{digits}f} to {r.high90:.{digits}f}",
@@ -156,6 +163,7 @@ def calibration_check(patients: int = 2000, seed: int = 1) -> Check:
         raise UserError(f"the check needs at least {MINIMUM_PATIENTS} patients, got {patients!r}.")
     trials = load()
     seen = {e: observed(e) for t in trials.trials for e in t.endpoints}
+    reasons = {arm.arm: arm.reasons() for _, arm in trials.arms()}
     arms = simulate_arms(trials, draw("TRD", patients, seed))
     rng = np.random.default_rng(seed)
     fitted, drawn = _levels(trials, rng)
@@ -166,14 +174,19 @@ def calibration_check(patients: int = 2000, seed: int = 1) -> Check:
         for e in trial.endpoints:
             chosen = [at_fit[name] for name in e.arm]
             value = predict(e, chosen)
-            low, high = _interval(e, seen[e], values[e], chosen, rng)
-            rows.append(_row(trial.trial, e, seen[e], value, low, high))
+            interval = _interval(e, seen[e], values[e], chosen, rng)
+            about = dict.fromkeys([*seen[e].reasons, *(r for name in e.arm for r in reasons[name])])
+            rows.append(_row(trial.trial, e, seen[e], "; ".join(about), value, *interval))
     return Check(tuple(rows), patients, seed)
 
 
-def _levels(trials: TrialSet, rng: np.random.Generator) -> tuple[dict, dict]:
+Level = tuple[float, float]
+
+
+def _levels(trials: TrialSet, rng: np.random.Generator) -> tuple[dict[str, Level], dict[str, np.ndarray]]:
     """By trial: the fitted (drug, background) multipliers, and draws of them [draws, 2]."""
-    fitted, drawn = {}, {}
+    fitted: dict[str, Level] = {}
+    drawn: dict[str, np.ndarray] = {}
     for trial in trials.trials:
         d = trial.deviation
         level = (d.drug, d.background) if d else (1.0, 1.0)
@@ -189,7 +202,7 @@ def _values_under(
     """The value of every endpoint under every draw of the studies' levels."""
     values = {e: np.empty(STUDY_DRAWS) for e in endpoints}
     for k in range(STUDY_DRAWS):
-        scores: dict[str, Scores] = {name: arm.scores(*drawn[arm.trial][k]) for name, arm in arms.items()}
+        scores = {name: arm.scores(*drawn[arm.trial][k]) for name, arm in arms.items()}
         for e in endpoints:
             values[e][k] = predict(e, [scores[name] for name in e.arm])
     return values
@@ -198,33 +211,30 @@ def _values_under(
 def _interval(
     e: Endpoint, seen: Observed, values: np.ndarray, arms: list[Scores], rng: np.random.Generator
 ) -> tuple[float, float]:
-    """The central 90 % of what a repetition of the trial would report."""
+    """The central 90 % of what repetitions of the trial would report."""
     shape = (SAMPLES_PER_DRAW, len(values))
-    z = rng.standard_normal(shape)
     if KIND[e.measure] == "rate":
-        assert seen.n, f"{e.evidence[0]} needs a number of patients"
+        if not seen.n:
+            raise UserError(f"{seen.ids[0]} has no number of patients; a rate needs one.")
         n = max(round(seen.n), 1)
         sampled = 100 * rng.binomial(n, np.clip(values / 100, 0, 1), shape) / n
-    elif e.measure == "ratio of responses":
-        sampled = values * np.exp(z * (seen.se or 0.0))
     else:
-        sampled = values + z * (seen.se or sampling_sd(e, predict(e, arms), arms, seen.n or 1.0))
+        se = seen.se or sampling_sd(e, arms, seen.n)
+        z = rng.standard_normal(shape)
+        sampled = values * np.exp(z * se) if e.measure == "ratio of responses" else values + z * se
     low, high = np.quantile(sampled, INTERVAL)
     return float(low), float(high)
 
 
-def _row(trial: str, e: Endpoint, seen: Observed, value: float, low: float, high: float) -> Row:
-    kind = KIND[e.measure]
-    name = e.measure
-    if e.limit is not None:
-        name += f" (MADRS at most {e.limit:g})" if e.measure.startswith("remission") else f" (MADRS above {e.limit:g})"
+def _row(trial: str, e: Endpoint, seen: Observed, assumed: str, value: float, low: float, high: float) -> Row:
+    sign = ">" if e.measure == "relapsed" else "≤"
     return Row(
         trial=trial,
-        arm=" + ".join(e.arm),
-        endpoint=name,
+        arm=e.called or " + ".join(e.arm),
+        endpoint=e.measure + (f" ({sign} {e.limit:g})" if e.limit is not None else ""),
         time=e.when or str(e.at),
-        unit={"rate": "%", "change": "points"}.get(kind, UNITS.get(e.measure, "")),
-        kind=kind,
+        unit=UNITS.get(e.measure, "%"),
+        kind=KIND[e.measure],
         n=seen.n,
         observed=seen.value,
         predicted=value,
@@ -233,13 +243,5 @@ def _row(trial: str, e: Endpoint, seen: Observed, value: float, low: float, high
         inside=low - 1e-9 <= seen.value <= high + 1e-9,
         evidence=" ".join(seen.ids),
         verified=seen.verified,
-        assumed=seen.assumed,
+        assumed=assumed,
     )
-
-
-UNITS = {
-    "SD of change": "points",
-    "mean time to relapse": "days",
-    "ratio of responses": "ratio",
-    "fraction of effect": "%",
-}

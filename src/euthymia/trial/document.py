@@ -125,6 +125,11 @@ class Arm(Entry):
     antidepressant: Antidepressant | None = None
     people: People | None = None
 
+    def reasons(self) -> list[str]:
+        """What was assumed about it, in words."""
+        found = [f"score at entry: {self.baseline.assumed}"] if self.baseline.assumed else []
+        return found + ([self.people.because] if self.people else [])
+
 
 class Followed(Entry):
     """Who is followed for relapse: those with `measure` at every time of `at` (`limit`: of remission)."""
@@ -139,7 +144,7 @@ class Endpoint(Entry):
 
     arm: over several arms, `called` something together, the predictions are averaged (ratio and fraction: drug, then
     control); at: when, `when` in the words of the trial;
-    limit: highest score of a remission, or of one who has not relapsed; visits: ratings that count, if not that at `at`;
+    limit: highest score of a remission, or of one who has not relapsed; visits: ratings that count instead of `at`;
     evidence: ids of the observed values, pooled by n where there are several; read_as: what is made of them;
     n, se: stand in for what the evidence lacks (se in the unit of the value, as log for a ratio), and because says why.
     """

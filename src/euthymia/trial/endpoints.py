@@ -1,7 +1,7 @@
 """Endpoints of an arm from true scores, with the noise of ratings integrated rather than drawn.
 
-A rated score is the true one plus normal noise of SD `depression.rating_noise`. Each function gives the expectation over
-that noise and over patients: rates in percent, changes in points.
+A rated score is the true one plus normal noise of SD `depression.rating_noise`. Each function gives the expectation
+over that noise and over patients: rates in percent, changes in points.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from euthymia import evidence
+from euthymia.errors import UserError
 from euthymia.patient.random import normals
 from euthymia.trial.arms import Scores
 from euthymia.trial.document import Endpoint, Followed
@@ -157,7 +158,9 @@ def predict(e: Endpoint, arms: Sequence[Scores]) -> float:
     return float(np.mean([ONE_ARM[e.measure](s, e) for s in arms]))
 
 
-def sampling_sd(e: Endpoint, value: float, arms: Sequence[Scores], n: float) -> float:
-    """Standard error of a mean or an SD in `n` people; rates are sampled as counts instead."""
-    sd = value if e.measure == "SD of change" else float(np.mean([_sd(s, e) for s in arms]))
-    return sd / np.sqrt(2 * (n - 1)) if e.measure == "SD of change" else sd / np.sqrt(n)
+def sampling_sd(e: Endpoint, arms: Sequence[Scores], n: float | None) -> float:
+    """Standard error of a mean change, or of its SD, in `n` people. Raises UserError for any other endpoint."""
+    if e.measure not in ("change", "SD of change") or not n:
+        raise UserError(f"{e.evidence[0]} needs a standard error (se), or a number of people where it is a mean change.")
+    sd = float(np.mean([_sd(s, e) for s in arms]))
+    return sd / np.sqrt(2 * (n - 1) if e.measure == "SD of change" else n)

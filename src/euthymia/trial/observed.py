@@ -14,14 +14,14 @@ CI95_WIDTH = 2 * 1.95996
 
 class Observed(NamedTuple):
     """An observed value in the unit of its evidence. se: its standard error where published (of the log, for a ratio);
-    verified: "yes" only if every row behind it is."""
+    verified: "yes" only if every row behind it is; reasons: for what stands in for something not published."""
 
     value: float
     n: float | None
     se: float | None
     ids: tuple[str, ...]
     verified: str
-    assumed: str
+    reasons: tuple[str, ...]
 
 
 @lru_cache
@@ -93,5 +93,5 @@ def observed(endpoint: Endpoint) -> Observed:
     last = rows[-1]  # a hazard ratio stands last, with the arm it is about
     n = endpoint.n or (last.n if endpoint.read_as.startswith("median") else sum(r.n or 0 for r in rows)) or None
     verified = "yes" if all(r.verified == "yes" for r in rows) else "no"
-    reasons = "; ".join(reason for reason in (endpoint.because, endpoint.limit_assumed) if reason)
+    reasons = tuple(reason for reason in (endpoint.because, endpoint.limit_assumed) if reason)
     return Observed(value, n, se, endpoint.evidence, verified, reasons)

@@ -1,0 +1,190 @@
+"""The command line as a user meets it: what it prints, what it writes, and one sentence for everything that fails."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from euthymia import cli
+
+
+def run(capsys, *words: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of one command, run in this process."""
+    arguments, sys.argv = sys.argv, ["euthymia", *words]
+    try:
+        cli.main()
+        code = 0
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        sys.argv = arguments
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+QUICK = ("--patients", "40", "--weeks", "1")
+
+REFUSED = {
+    "unknown protocol": (("simulate", "ketamine-iv-sngle"), "ketamine-iv-single"),
+    "no patients": (("simulate", "saline-iv", "--patients", "0"), "at least 1"),
+    "too long": (("simulate", "saline-iv", "--weeks", "105"), "104"),
+    "no time at all": (("simulate", "saline-iv", "--weeks", "0"), "above 0"),
+    "weeks that are no number": (("simulate", "saline-iv", "--weeks", "nan"), "weeks"),
+    "unknown variant": (("simulate", "saline-iv", "--variant", "norket=inert"), "norketamine"),
+    "unknown choice of a variant": (("simulate", "saline-iv", "--variant", "norketamine=strong"), "'inert'"),
+    "variant without a value": (("simulate", "saline-iv", "--variant", "norketamine"), "NAME=VALUE"),
+    "unknown population": (("simulate", "saline-iv", "--population", "children"), "TRD"),
+    "unknown comedication": (("simulate", "saline-iv", "--comedication", "aspirin"), "rifampicin"),
+    "severe liver disease": (("simulate", "saline-iv", "--hepatic-impairment", "severe"), "not been studied"),
+    "absorption that is no number": (("simulate", "ketamine-im", "--absorption", "intramuscular_rate=fast"), "number"),
+    "negative absorption": (("simulate", "ketamine-im", "--absorption", "intramuscular_rate=-1"), "above 0"),
+    "unknown absorption": (("simulate", "ketamine-im", "--absorption", "nose=1"), "intramuscular_rate"),
+    "disposition of another drug": (
+        ("simulate", "ketamine-iv-single", "--disposition", "intravenous=simons2022"),
+        "esketamine only",
+    ),
+    "disposition for a route not used": (
+        ("simulate", "spravato-trd-84", "--disposition", "intravenous=otto2021"),
+        "no route of this course",
+    ),
+    "nothing found": (("evidence", "clearrance"), "clearance"),
+    "no such file": (("protocols", "check", "missing.yaml"), "missing.yaml"),
+    "unknown protocol to show": (("protocols", "show", "spravato"), "spravato-trd-84"),
+}
+
+
+@pytest.mark.parametrize("words, hint", REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_done_is_one_sentence_with_what_is_allowed(capsys, tmp_path, words, hint):
+    folder = tmp_path / "out"
+    extra = ("--out", str(folder)) if words[0] == "simulate" else ()
+    code, out, err = run(capsys, *words, *extra)
+    assert code == 2
+    assert hint in err
+    assert "Traceback" not in err + out
+    assert not list(folder.rglob("*.parquet")) and not (folder / "index.html").exists()
+
+
+def test_help_names_every_command(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert all(word in out for word in ("simulate", "demo", "protocols", "evidence", "calibration", "clinician"))
+
+
+def test_help_loads_no_heavy_library():
+    script = "import sys; from euthymia import cli; sys.argv = ['euthymia', '--help']\n"
+    script += "try: cli.main()\nexcept SystemExit: pass\nprint('HEAVY', sorted({'jax', 'polars', 'altair', 'xarray', 'pint', 'pydantic'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "HEAVY []" in done.stdout
+
+
+def test_protocols_lists_the_catalogue(capsys):
+    from euthymia.protocol import catalogue
+
+    code, out, _ = run(capsys, "protocols")
+    assert code == 0
+    assert all(name in out for name in catalogue())
+
+
+def test_protocols_show_speaks_plainly(capsys):
+    code, out, _ = run(capsys, "protocols", "show", "spravato-trd-84")
+    assert code == 0
+    assert "84 mg" in out and "clinician" in out
+
+
+def test_protocols_check_names_the_line(capsys, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("protocol: mine\ntitle: Mine\ncolour: blue\n", encoding="utf-8")
+    code, _, err = run(capsys, "protocols", "check", str(file))
+    assert code == 2
+    assert "line 3" in err
+
+
+def test_evidence_prints_value_unit_and_source(capsys):
+    code, out, _ = run(capsys, "evidence", "otto2021.clearance")
+    assert code == 0
+    assert "95.2" in out and "L/h" in out and "Otto 2021" in out
+
+
+def test_simulate_prints_the_table_and_writes_report_and_data(capsys, tmp_path):
+    code, out, err = run(
+        capsys, "simulate", "ketamine-iv-single", "--compare", "sertraline", *QUICK, "--out", str(tmp_path / "out")
+    )
+    assert code == 0, err
+    for word in ("response", "remission", "occupancy", "dissociation", "systolic", "cumulative", "clinician decides"):
+        assert word in out
+    assert (tmp_path / "out" / "index.html").stat().st_size > 100_000
+    for name in ("ketamine-iv-single", "sertraline"):
+        assert {p.name for p in (tmp_path / "out" / name).iterdir()} == {
+            "course.parquet",
+            "outcomes.csv",
+            "summary.csv",
+            "provenance.json",
+        }
+
+
+def test_arterial_levels_are_flagged(capsys, tmp_path):
+    words = ("simulate", "esketamine-iv", *QUICK, "--disposition", "intravenous=simons2022")
+    code, out, _ = run(capsys, *words, "--out", str(tmp_path))
+    assert code == 0
+    assert "ARTERIAL" in out
+
+
+def test_stored_parts_of_another_run_are_refused(capsys, tmp_path):
+    words = ("simulate", "saline-iv", *QUICK, "--store", "--out", str(tmp_path))
+    assert run(capsys, *words)[0] == 0
+    code, _, err = run(capsys, *words, "--seed", "2")
+    assert code == 2
+    assert "another run" in err
+
+
+def test_an_unwritable_folder_is_refused_before_any_work(capsys, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    code, out, err = run(capsys, "simulate", "saline-iv", *QUICK, "--out", str(tmp_path / "file" / "below"))
+    assert code == 2
+    assert "cannot write" in err and not out
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 200 kB."""
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        pytest.skip("needs the right to mount a small file system")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], capture_output=True)
+    if done.returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_half_written_file(capsys, small_disk):
+    code, _, err = run(capsys, "simulate", "saline-iv", *QUICK, "--out", str(small_disk))
+    assert code == 2
+    assert "disk is full" in err and "Traceback" not in err
+    assert [p for p in small_disk.rglob("*") if p.is_file()] == []
+
+
+def test_interrupting_says_so_and_leaves_no_half_written_file(tmp_path):
+    words = ["simulate", "ketamine-iv-maintenance", "--patients", "50000", "--weeks", "26", "--store"]
+    code = "from euthymia.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words, "--out", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    folder = tmp_path / "ketamine-iv-maintenance"
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("outcomes-*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Interrupted" in err and "Traceback" not in err
+    assert not [p for p in Path(folder).iterdir() if p.name.endswith(".part")]
