@@ -22,6 +22,8 @@ DISCLAIMER = (
     "Intervals say what they contain."
 )
 
+INTERRUPTED = 130  # the exit code shells give to Ctrl-C
+
 app = typer.Typer(
     name="euthymia",
     help="Simulate ketamine in psychiatry, from dose to mood, on virtual patients.",
@@ -43,20 +45,22 @@ Out = Annotated[Path, typer.Option(help="Folder for the report and the data.")]
 def main() -> None:
     """Run the command line; every foreseen failure is one sentence and an exit code."""
     try:
-        raise SystemExit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+        code = 2
     except typer.TyperException as error:  # a wrong option or argument; without arguments, the help itself
         show = getattr(error, "show", None)
         show() if show else print(f"Error: {error.format_message()}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from None
+        code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("\nInterrupted: finished files are whole, unfinished ones were removed.", file=sys.stderr)
-        raise SystemExit(130) from None
+        code = INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
+        code = 0
+    if code == INTERRUPTED:
+        print("Interrupted: finished files are whole, unfinished ones were removed.", file=sys.stderr)
+    raise SystemExit(code)
 
 
 def _version(wanted: bool) -> None:

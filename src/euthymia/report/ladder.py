@@ -10,7 +10,7 @@ from euthymia.report.charts import Chart
 from euthymia.report.series import rounded
 
 Interval = tuple[float, float, float]
-"""Value, low, high."""
+"""Median, 5th and 95th percentile of patients."""
 
 
 class Rung(TypedDict):
@@ -85,9 +85,9 @@ def _chart(rungs: Sequence[Rung], outside: Sequence[bool], high: float, key: str
     y = charts.number("v", scale=y_scale, axis={"maxExtent": charts.Y_ROOM, "tickCount": 5})
     said = [
         charts.tip("dose", "dose", "nominal"),
-        charts.tip("v", "value"),
-        charts.tip("low", "low"),
-        charts.tip("high", "high"),
+        charts.tip("v", "median"),
+        charts.tip("low", "5 %"),
+        charts.tip("high", "95 %"),
         charts.tip("where", "evidence", "nominal"),
     ]
     zone, layers = [], []
@@ -122,4 +122,4 @@ def _chart(rungs: Sequence[Rung], outside: Sequence[bool], high: float, key: str
         f"{title} from {rungs[0]['dose']} to {rungs[-1]['dose']}: highest, {best['v']:g}, at {best['dose']}; "
         f"{data[-1]['v']:g} at {data[-1]['dose']}. Doses above {high:g} mg/kg are extrapolated."
     )
-    return Chart(f"ladder-{key}", title, made, told, ("Dose", "Value", "Low", "High", "Evidence"), table)
+    return Chart(f"ladder-{key}", title, made, told, ("Dose", "Median", "5 %", "95 %", "Evidence"), table)
