@@ -399,18 +399,22 @@ def administration(draw_, kind, time_h):
 @st.composite
 def courses(draw_, kind, others):
     """One to three doses, the first of a given kind, at irregular times; some inputs overlap."""
-    seed = draw_(st.integers(0, 2**31).filter(bool))  # refuses hypothesis' first, simplest course: one random one is run
+    seed = draw_(
+        st.integers(0, 2**31).filter(bool)
+    )  # refuses hypothesis' first, simplest course: one random one is run
     time_h, given_ = draw_(st.sampled_from([0.0, 1.5])), []
     for k in range(draw_(st.integers(1, 3))):
         given_.append(draw_(administration(kind if k == 0 else draw_(st.sampled_from(others)), time_h)))
         time_h += draw_(st.sampled_from([24.0, 48.0, 84.0]) | st.floats(0.3, 60.0))
-    after = draw_(
-        st.lists(st.floats(0.05, 60.0), min_size=OBSERVATIONS - 1, max_size=OBSERVATIONS - 1, unique=True)
-    )
+    after = draw_(st.lists(st.floats(0.05, 60.0), min_size=OBSERVATIONS - 1, max_size=OBSERVATIONS - 1, unique=True))
     observe = np.unique(np.round([draw_(st.sampled_from(given_)).time_h + t for t in after], 4))
     observe = np.append(observe, max(observe[-1], given_[-1].time_h) + draw_(st.floats(1.0, 200.0)))
     design = Design(
-        draw_(st.sampled_from(["open label", "saline", "midazolam", "new oral antidepressant", "oral antidepressant trial"])),
+        draw_(
+            st.sampled_from(
+                ["open label", "saline", "midazolam", "new oral antidepressant", "oral antidepressant trial"]
+            )
+        ),
         draw_(st.sampled_from(["outpatient", "inpatient"])),
         draw_(st.sampled_from(["one", "many"])),
     )
@@ -469,7 +473,9 @@ def laid_out(calendar: Schedule, observe_h, persons, arterial):
                 molar = 1e6 / value("molecular_weight." + weighed_as) / volume
                 if analyte in HALF_OCCUPANCY:
                     binding[i, where] += FREE / HALF_OCCUPANCY[analyte] * molar
-    durability = np.array([math.exp(value("depression.sd_durability") * w["z"]["depression.durability"]) for w in persons])
+    durability = np.array(
+        [math.exp(value("depression.sd_durability") * w["z"]["depression.durability"]) for w in persons]
+    )
     matrix = np.stack([c.matrix for c in built])
     return built, breaks, (matrix, binding, durability, hours, inflow, at_once)
 
@@ -489,7 +495,9 @@ def non_drug(calendar: Schedule, t: float) -> float:
     if before:
         acute = value("background.session_amplitude")
         acute *= 0.5 ** ((t - before[-1]) / value("background.session_half_life"))
-    level = b * (1 - math.exp(-t / value("background.early_time"))) + c * (1 - math.exp(-t / value("background.slow_time")))
+    level = b * (1 - math.exp(-t / value("background.early_time"))) + c * (
+        1 - math.exp(-t / value("background.slow_time"))
+    )
     return acute + level
 
 
@@ -524,7 +532,7 @@ worst: dict[str, float] = {}
 def compare(course, arterial):
     calendar, observe_h, seed = course
     people, persons = random_people(seed)
-    routes = {"intravenous": "simons2022", "sublingual": "simons2022"} if arterial else None
+    routes = {a.route: "simons2022" for a in calendar.administrations} if arterial else None
     _, setting, timing = prepare(calendar, observe_h, Variants(), dispositions=routes)
     engine = {k: np.asarray(v).T for k, v in run_batch(setting, timing, people)[0].items()}
     built, breaks, arrays = laid_out(calendar, observe_h, persons, arterial)

@@ -25,7 +25,9 @@ def test_all_ketamine_given_by_vein_leaves_through_its_clearance(auc, enantiomer
     found = auc(system, inputs["intravenous"], 10.0)
     assert found[f"{enantiomer}-ketamine"] * clearance / 1e3 == pytest.approx(10.0, rel=EXACT)
     # all of it becomes norketamine, mass for mass, and leaves through norketamine's clearance
-    assert found[f"{enantiomer}-norketamine"] * own("norketamine_clearance") * size / 1e3 == pytest.approx(10, rel=EXACT)
+    assert found[f"{enantiomer}-norketamine"] * own("norketamine_clearance") * size / 1e3 == pytest.approx(
+        10, rel=EXACT
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,9 @@ def test_arterial_metabolites_receive_their_published_fractions(auc):
     system, inputs = simons2022(typical_body(np.array([70.0])), ("intravenous",))
     found = auc(system, inputs["intravenous"], 10.0)
     litres_per_h = {n: 60 * v(n) for n in ("clearance", "norketamine_clearance", "hydroxynorketamine_clearance")}
-    molar = {n: 1e3 / evidence.value("molecular_weight." + n) for n in ("ketamine", "norketamine", "hydroxynorketamine")}
+    molar = {
+        n: 1e3 / evidence.value("molecular_weight." + n) for n in ("ketamine", "norketamine", "hydroxynorketamine")
+    }
     moles = 10.0 * molar["ketamine"]
     assert found["S-ketamine"] * litres_per_h["clearance"] / 1e3 * molar["ketamine"] == pytest.approx(moles, rel=EXACT)
     moles *= v("fraction_to_norketamine")
@@ -97,15 +101,16 @@ def test_levels_never_fall_below_zero(level):
 
 def test_twice_the_devices_give_less_than_twice_the_exposure(auc):
     system, inputs = perezruixo2021(typical_body(WEIGHTS), ("intranasal device",), (1.0, 2.0, 3.0))
-    one, two, three = (
-        auc(system, inputs[f"intranasal device x{n}"], n * DEVICE_MG)["S-ketamine"] for n in (1, 2, 3)
-    )
+    one, two, three = (auc(system, inputs[f"intranasal device x{n}"], n * DEVICE_MG)["S-ketamine"] for n in (1, 2, 3))
     assert np.all(two < 2 * one) and np.all(three < 3 * one)
     assert np.all(two > one) and np.all(three > two)
 
 
 def test_the_mean_nasal_fractions_are_the_published_ones():
-    first, later = evidence.value("perezruixo2021.nasal_fraction"), evidence.value("perezruixo2021.nasal_fraction_later_devices")
+    first, later = (
+        evidence.value("perezruixo2021.nasal_fraction"),
+        evidence.value("perezruixo2021.nasal_fraction_later_devices"),
+    )
     # published to three decimals: 0.540 / 0.437 / 0.403 for one, two, three devices
     for devices, published in ((1, 0.540), (2, 0.437), (3, 0.403)):
         assert float(nasal_fractions(jnp.array(first), later, devices)) == pytest.approx(published, abs=6e-4)
@@ -113,7 +118,10 @@ def test_the_mean_nasal_fractions_are_the_published_ones():
 
 def test_weight_scales_the_models_that_found_an_effect_of_it_and_no_other(auc):
     light, heavy = typical_body(np.array([50.0])), typical_body(np.array([120.0]))
-    for build, scaled in ((lambda b: otto2021(b, "S", ("intravenous",)), True), (lambda b: perezruixo2021(b, ("intravenous",)), False)):
+    for build, scaled in (
+        (lambda b: otto2021(b, "S", ("intravenous",)), True),
+        (lambda b: perezruixo2021(b, ("intravenous",)), False),
+    ):
         small, large = (auc(*(s := build(b))[:1], s[1]["intravenous"], 1.0)["S-ketamine"] for b in (light, heavy))
         assert (large < 0.9 * small) == scaled
         assert scaled or large == pytest.approx(small, rel=1e-12)

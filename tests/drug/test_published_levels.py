@@ -14,9 +14,7 @@ OLD_AGE = 70.0  # the publication says only "over 60"; 70 years is read back fro
 
 def nasal_rows(analyte, quantity):
     return [
-        r
-        for r in evidence.plasma()
-        if r.study == "PEREZRUIXO2021" and r.analyte == analyte and r.quantity == quantity
+        r for r in evidence.plasma() if r.study == "PEREZRUIXO2021" and r.analyte == analyte and r.quantity == quantity
     ]
 
 

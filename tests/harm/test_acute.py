@@ -38,7 +38,8 @@ def test_every_harm_grows_with_its_driver(harm):
 
 def test_dissociation_fades_with_sessions_by_the_published_factor(harm):
     first, second, tenth = (
-        float(harm.dissociation.level(jnp.array(0.2), jnp.array(k), jnp.array(0.0), jnp.array(0.0))) for k in (0.0, 1.0, 9.0)
+        float(harm.dissociation.level(jnp.array(0.2), jnp.array(k), jnp.array(0.0), jnp.array(0.0)))
+        for k in (0.0, 1.0, 9.0)
     )
     assert first > second > tenth
     assert tenth / first == pytest.approx((second / first) ** 9)

@@ -3,8 +3,8 @@
 import jax
 import numpy as np
 import pytest
-from scipy.stats import rankdata, truncnorm
 from scipy.special import ndtri
+from scipy.stats import rankdata, truncnorm
 
 from euthymia.errors import UserError
 from euthymia.evidence import value

@@ -27,10 +27,11 @@ UNITS = {
     "mean time to relapse": "days",
     "ratio of responses": "ratio",
 }
+NUMBERS = range(3, 7)  # columns of the printed table that are set flush right
 NOTES = (
     "The model was fitted to these arms: agreement here is no test of it.",
-    "Intervals hold 90 % of repetitions of the trial: chance in a sample of n, and the uncertainty of the study's own drug",
-    "and non-drug level; that of the parameters all studies share is not in them.",
+    "Intervals hold 90 % of repetitions of the trial: chance in a sample of n, and the uncertainty of the study's own",
+    "drug and non-drug level; that of the parameters all studies share is not in them.",
     "OUT: the observed value lies outside. assumed: something stands in for what was not published; the written table",
     "says what. unverified: not read at its source.",
 )
@@ -39,7 +40,8 @@ NOTES = (
 class Row(NamedTuple):
     """One endpoint of one arm.
 
-    kind: "rate" (%), "change" (points) or "other"; inside: whether the observed value lies in the 90 % interval;
+    kind: "rate" (%), "change" (points) or "other"; inside: whether the observed value, which was printed rounded (2 of
+    11 as 18 %), can lie in the 90 % interval;
     evidence: ids of the outcomes it rests on; assumed: what stands in for something that was not published, and why.
     """
 
@@ -111,8 +113,8 @@ class Check:
         width = [max(len(cells[k]) for cells in (head, *body)) for k in range(len(head))]
 
         def line(cells: tuple[str, ...]) -> str:
-            padded = (c.rjust(w) if 3 <= k <= 6 else c.ljust(w) for k, (c, w) in enumerate(zip(cells, width, strict=True)))
-            return "  ".join(padded).rstrip()
+            columns = enumerate(zip(cells, width, strict=True))
+            return "  ".join(c.rjust(w) if k in NUMBERS else c.ljust(w) for k, (c, w) in columns).rstrip()
 
         lines = [line(head), "-" * len(line(head))]
         before = ""
@@ -121,11 +123,12 @@ class Check:
             lines.append(line(cells))
             before = row.trial
         every = self.total("all")
-        lines += ["", *(_total_line(self.total(kind)) for kind in TOTAL_UNITS if any(r.kind == kind for r in self.rows))]
         lines += [
+            "",
+            *(_total_line(self.total(kind)) for kind in TOTAL_UNITS),
             f"all {every.rows} endpoints: {every.inside} inside ({100 * every.inside / every.rows:.0f} %)",
             "",
-            f"{self.patients:,} virtual patients per arm, seed {self.seed}. Rates in %, changes in points of the MADRS.",
+            f"{self.patients:,} virtual patients per arm, seed {self.seed}. Rates in %, changes in MADRS points.",
             *NOTES,
         ]
         return "\n".join(lines)
@@ -240,7 +243,7 @@ def _row(trial: str, e: Endpoint, seen: Observed, assumed: str, value: float, lo
         predicted=value,
         low90=low,
         high90=high,
-        inside=low - 1e-9 <= seen.value <= high + 1e-9,
+        inside=low - seen.rounding <= seen.value <= high + seen.rounding,
         evidence=" ".join(seen.ids),
         verified=seen.verified,
         assumed=assumed,

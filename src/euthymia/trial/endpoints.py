@@ -161,6 +161,6 @@ def predict(e: Endpoint, arms: Sequence[Scores]) -> float:
 def sampling_sd(e: Endpoint, arms: Sequence[Scores], n: float | None) -> float:
     """Standard error of a mean change, or of its SD, in `n` people. Raises UserError for any other endpoint."""
     if e.measure not in ("change", "SD of change") or not n:
-        raise UserError(f"{e.evidence[0]} needs a standard error (se), or a number of people where it is a mean change.")
+        raise UserError(f"{e.evidence[0]} needs a standard error (se), or for a change a number of people.")
     sd = float(np.mean([_sd(s, e) for s in arms]))
     return sd / np.sqrt(2 * (n - 1) if e.measure == "SD of change" else n)

@@ -13,10 +13,14 @@ CI95_WIDTH = 2 * 1.95996
 
 
 class Observed(NamedTuple):
-    """An observed value in the unit of its evidence. se: its standard error where published (of the log, for a ratio);
-    verified: "yes" only if every row behind it is; reasons: for what stands in for something not published."""
+    """An observed value in the unit of its evidence.
+
+    rounding: half of its last printed digit; se: its standard error where published (of the log, for a ratio);
+    verified: "yes" only if every row behind it is; reasons: for what stands in for something not published.
+    """
 
     value: float
+    rounding: float
     n: float | None
     se: float | None
     ids: tuple[str, ...]
@@ -65,6 +69,10 @@ def _pooled(rows: list[Outcome], sd: bool) -> float:
     return sqrt(sum(k * s for k, s in zip(n, squares, strict=True)) / sum(n))
 
 
+def _decimals(printed: str) -> int:
+    return len(printed.partition(".")[2])
+
+
 def _log_error(outcome: Outcome) -> float | None:
     """Standard error of the log of a ratio from its 95 % interval."""
     if outcome.spread_type != "CI95":
@@ -94,4 +102,4 @@ def observed(endpoint: Endpoint) -> Observed:
     n = endpoint.n or (last.n if endpoint.read_as.startswith("median") else sum(r.n or 0 for r in rows)) or None
     verified = "yes" if all(r.verified == "yes" for r in rows) else "no"
     reasons = tuple(reason for reason in (endpoint.because, endpoint.limit_assumed) if reason)
-    return Observed(value, n, se, endpoint.evidence, verified, reasons)
+    return Observed(value, 0.5 * 10.0 ** -_decimals(first.value), n, se, endpoint.evidence, verified, reasons)
