@@ -77,6 +77,6 @@ def test_the_folder_of_another_run_is_refused(whole, other):
 
 def test_a_folder_that_cannot_be_made_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(UserError, match="cannot write .*file") as caught:
+    with pytest.raises(UserError, match=r"cannot write .*file") as caught:
         run(tmp_path / "file" / "inside")
     assert "\n" not in str(caught.value)

@@ -99,5 +99,5 @@ def test_an_empty_population_is_refused():
 
 
 def test_an_unknown_absorption_input_is_refused():
-    with pytest.raises(UserError, match="no absorption input 'rectal_rate'; allowed: .*subcutaneous_rate"):
+    with pytest.raises(UserError, match=r"no absorption input 'rectal_rate'; allowed: .*subcutaneous_rate"):
         simulate("ketamine-sc-twice-weekly", 5, 1, absorption={"rectal_rate": 2.0})

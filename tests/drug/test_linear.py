@@ -1,5 +1,7 @@
 """Modes against matrix exponentials, also where rates coincide."""
 
+from itertools import pairwise
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -104,7 +106,7 @@ def test_a_chain_of_equal_stages_still_matches(stages, relative, of_dose, rate):
     k = jnp.array([rate])
     system = linear_system(
         [stage(n, k) for n in names],
-        [Transfer(a, b, k) for a, b in zip(names[:-1], names[1:], strict=True)],
+        [Transfer(a, b, k) for a, b in pairwise(names)],
         {"dose": {names[0]: 1.0}},
         {"drug": (names[-1], jnp.array([1.0]), 100.0)},
     )

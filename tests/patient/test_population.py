@@ -118,8 +118,13 @@ def test_resistant_patients_failed_two_trials_at_least_and_the_declared_number_o
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "name"), [("age_y", "weight_kg", "age_weight"), ("baseline_madrs", "failed_trials", "baseline_failed"), ("age_y", "failed_trials", "age_failed")]
-)  # fmt: skip
+    ("first", "second", "name"),
+    [
+        ("age_y", "weight_kg", "age_weight"),
+        ("baseline_madrs", "failed_trials", "baseline_failed"),
+        ("age_y", "failed_trials", "age_failed"),
+    ],
+)
 def test_covariates_correlate_as_declared(trd, first, second, name):
     x, y = np.asarray(getattr(trd, first)), np.asarray(getattr(trd, second))
     declared = value("population.trd.correlation_" + name)

@@ -26,7 +26,7 @@ who else is simulated."""
 ALWAYS = ("ketamine", "norketamine", "occupancy", "surge", *STATES)
 """Variables of drug and brain that every course has, zero without ketamine."""
 
-WATCHED = ("occupancy", "ketamine", "S-ketamine")
+WATCHED = ("occupancy", "bdnf", "ketamine", "S-ketamine", "norketamine")
 
 
 class Timing(eqx.Module):
@@ -104,6 +104,7 @@ def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive,
     watched = {
         "ketamine": sum((w for n, w in analytes.items() if n.endswith("-ketamine")), zeros),
         "S-ketamine": analytes.get("S-ketamine", zeros),
+        "norketamine": sum((w for n, w in analytes.items() if n.endswith("-norketamine")), zeros),
     }
     drive = Drive(
         jnp.concatenate([system.rates for system, _ in built]),
@@ -164,7 +165,7 @@ def advance(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[
         return dict.fromkeys(ALWAYS, zero), {name: jnp.zeros((sessions, n)) for name in WATCHED}
     drive, analytes = _drive(setting, timing, patients)
     chain = _chain(setting, patients)
-    run = integrate(chain, drive, timing.steps, ("occupancy",))
+    run = integrate(chain, drive, timing.steps, ("occupancy", "bdnf"))
     pick, began = jnp.maximum(timing.observed, 0), (timing.observed >= 0)[:, None]
     modes = jnp.where(began[..., None], run.modes[pick], 0.0)
     values = {name: ng_per_mL(jnp.einsum("mn,tmn->tn", w, modes), name) for name, w in analytes.items()}
@@ -221,7 +222,9 @@ def read_out(
     if sessions:
         earlier = timing.earlier[:, None]
         by_session["peak ketamine"] = ng_per_mL(peak["ketamine"], "S-ketamine")
+        by_session["peak norketamine"] = ng_per_mL(peak["norketamine"], "S-norketamine")
         by_session["peak occupancy"] = peak["occupancy"]
+        by_session["peak bdnf"] = peak["bdnf"]
         by_session["peak dissociation"] = harm.dissociation.level(
             peak["occupancy"], earlier, patients.z["dissociation"], draws["dissociation session"]
         )

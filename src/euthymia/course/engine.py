@@ -110,7 +110,7 @@ def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] =
         x = x + drive.amounts[drive.amount_of[i]]
         known = known_at(x)
         inflow = drive.inflow[drive.inflow_of[i]]
-        peaks = highest({}, x, known)
+        peaks = highest({}, x, known | states)
         x, known, states, peaks = lax.fori_loop(
             steps.first[i], steps.last[i], lambda k, c: step(k, c, inflow), (x, known, states, peaks)
         )

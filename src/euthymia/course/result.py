@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from euthymia import evidence
 from euthymia.course.outcomes import Row, summarise
-from euthymia.course.variants import Variants
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.errors import UserError
 from euthymia.illness import scales
@@ -65,23 +66,23 @@ class Provenance:
     patients: int
     seed: int
     variants: dict[str, str]
+    absorption: dict[str, float]
+    dispositions: tuple[str, ...]
     version: str
 
-    @staticmethod
-    def of(protocol: str, protocol_hash: str, people: Patients, variants: Variants) -> "Provenance":
-        from hashlib import sha256
 
-        from euthymia import evidence
+def evidence_hash() -> str:
+    """Digest of every number of the model."""
+    rows = repr([(p.id, p.value) for p in evidence.model_parameters()])
+    return sha256(rows.encode()).hexdigest()
 
-        try:
-            release = version("euthymia")
-        except PackageNotFoundError:
-            release = "source"
-        rows = repr([(p.id, p.value) for p in evidence.model_parameters()])
-        digest = sha256(rows.encode()).hexdigest()
-        return Provenance(
-            protocol, protocol_hash, digest, people.population, len(people), people.seed, variants.changed(), release
-        )
+
+def release() -> str:
+    """The installed version."""
+    try:
+        return version("euthymia")
+    except PackageNotFoundError:
+        return "source"
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,9 @@ class Course:
 
         data = {name: (("patient", "time_h"), v, {"unit": UNITS.get(name, "")}) for name, v in self.values.items()}
         coordinates = {"patient": np.asarray(self.people.index)[: self.kept], "time_h": self.time_h}
-        attributes = {k: json.dumps(v) if isinstance(v, dict) else v for k, v in asdict(self.provenance).items()}
+        attributes = {
+            k: json.dumps(v) if isinstance(v, dict | tuple) else v for k, v in asdict(self.provenance).items()
+        }
         return xarray.Dataset(data, coordinates, attributes)
 
     def save(self, folder: str | Path) -> Path:

@@ -19,7 +19,7 @@ from euthymia.course.mesh import build_mesh
 from euthymia.course.observe import default_times
 from euthymia.course.outcomes import patient_outcomes
 from euthymia.course.plan import Plan, make_plan
-from euthymia.course.result import UNITS, Course, Provenance, check_times, course_frame
+from euthymia.course.result import UNITS, Course, Provenance, check_times, course_frame, evidence_hash, release
 from euthymia.course.store import Parts, bytes_needed
 from euthymia.course.variants import Variants
 from euthymia.drug.compounds import COMPOUNDS
@@ -166,14 +166,23 @@ def simulate(
     )
     variants = variants or Variants()
     plan, setting, timing = prepare(calendar, times, variants, absorption, dispositions)
-    provenance = Provenance.of(document.name, fingerprint(document), people, variants)
+    provenance = Provenance(
+        protocol=document.name,
+        protocol_hash=fingerprint(document),
+        evidence_hash=evidence_hash(),
+        population=people.population,
+        patients=len(people),
+        seed=people.seed,
+        variants=variants.changed(),
+        absorption=dict(absorption or {}),
+        dispositions=tuple(p.disposition for p in plan.pathways),
+        version=release(),
+    )
     parts = None
     if out is not None:
         run = {
             "provenance": asdict(provenance),
             "observe_h": times.tolist(),
-            "absorption": setting.absorption,
-            "dispositions": [p.disposition for p in plan.pathways],
             "population": population_hash(people),
         }
         parts = Parts(Path(out), run)

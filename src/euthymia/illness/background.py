@@ -1,8 +1,9 @@
 """The response that is not the drug's, by the design of the trial or clinic.
 
-    P_i(t) = k_study c_i [ a exp(-ln2 (t - t_last)/t_a)  +  b (1 - exp(-t/t_early))  +  c (1 - exp(-t/t_slow)) ]
+    P_i(t) = k_study c_i [ a (1 - exp(-s/t_on)) exp(-ln2 s/t_a)
+                           + b (1 - exp(-t/t_early))  +  c (1 - exp(-t/t_slow)) ]
 
-a: expectancy after each session; b, c: early and slow levels set by the design; c_i: the patient's own readiness.
+a: expectancy, s hours after the start of a session; b, c: early and slow levels set by the design; c_i: the patient's own readiness.
 Design moves response rates more than the dose does, so it is never assumed silently.
 """
 
@@ -37,6 +38,7 @@ class Background(eqx.Module):
     slow: float
     session_amplitude: float
     session_half_life: float
+    session_onset: float
     early_time: float
     slow_time: float
 
@@ -50,12 +52,13 @@ class Background(eqx.Module):
         return Background(
             early=v(EARLY[expectancy]) + (v("early_inpatient") if inpatient else 0.0),
             slow=v(SLOW[expectancy]) + (v("slow_inpatient") if inpatient else 0.0),
-            **{f: v(f) for f in ("session_amplitude", "session_half_life", "early_time", "slow_time")},
+            **{f: v(f) for f in ("session_amplitude", "session_half_life", "session_onset", "early_time", "slow_time")},
         )
 
     def level(self, time_h: Array, hours_since_session: Array) -> Array:
         """Level at `time_h` for a patient of typical readiness; infinite `hours_since_session`: no session yet."""
-        acute = self.session_amplitude * jnp.exp(-log(2) * hours_since_session / self.session_half_life)
+        rise = 1 - jnp.exp(-hours_since_session / self.session_onset)
+        acute = self.session_amplitude * rise * jnp.exp(-log(2) * hours_since_session / self.session_half_life)
         early = self.early * (1 - jnp.exp(-time_h / self.early_time))
         slow = self.slow * (1 - jnp.exp(-time_h / self.slow_time))
         return acute + early + slow
