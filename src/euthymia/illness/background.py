@@ -3,8 +3,8 @@
     P_i(t) = k_study c_i [ a (1 - exp(-s/t_on)) exp(-ln2 s/t_a)
                            + b (1 - exp(-t/t_early))  +  c (1 - exp(-t/t_slow)) ]
 
-a: expectancy, s hours after the start of a session; b, c: early and slow levels set by the design; c_i: the patient's own readiness.
-Design moves response rates more than the dose does, so it is never assumed silently.
+a: expectancy, s hours after the start of a session; b, c: early and slow levels set by the design; c_i: the patient's
+own readiness. Design moves response rates more than the dose does, so it is never assumed silently.
 """
 
 from math import log

@@ -159,11 +159,11 @@ def assumptions(lines: Sequence[Line]) -> list[Assumption]:
 
 def _used(p: Parameter, lines: Sequence[Line]) -> bool:
     """Leaves out what certainly played no part: other populations, and disputed routes that are off."""
-    populations = {line.course.people.population.lower() for line in lines}
+    populations = {"healthy" if line.course.people.population == "healthy" else "trd" for line in lines}
     if p.id.startswith("population.") and p.id.count(".") > 1:
         return p.id.split(".")[1] in populations
-    if p.id.startswith("variant."):
-        return any(name in p.id for line in lines for name in _switched(line))
+    if "_route." in p.id:
+        return any(p.id.startswith(name) for line in lines for name in _switched(line))
     return True
 
 
@@ -198,6 +198,8 @@ def provenance(lines: Sequence[Line]) -> list[tuple[str, list[tuple[str, str]]]]
             ("horizon", f"{course.time_h[-1] / WEEK_H:g} weeks"),
             ("seed", str(p.seed)),
             ("variants", ", ".join(f"{k} = {v}" for k, v in p.variants.items()) or "all at their default"),
+            ("absorption inputs", ", ".join(f"{k} = {v:g}" for k, v in p.absorption.items()) or "as in the evidence"),
+            ("dispositions", ", ".join(dict.fromkeys(p.dispositions)) or "none"),
             ("euthymia", p.version),
         ]
         made.append((line.label, facts))

@@ -37,6 +37,13 @@ class Misfit(NamedTuple):
     reason: str
 
 
+SITE_MISMATCH = Misfit(
+    "R-ketamine and R-norketamine in arterial samples",
+    lambda r: r.site_mismatch,
+    "No arterial disposition of R-ketamine is published, so a venous one stands against arterial samples: too low "
+    "while the infusion runs, too high after it, as venous levels are. This mismatch of site cannot be avoided and is "
+    "no test of otto2021. R-norketamine, which borrows the values of S-norketamine, is low throughout.",
+)
 MISFITS = (
     Misfit(
         "Norketamine exposure after Spravato",
@@ -62,11 +69,10 @@ MISFITS = (
     Misfit(
         "Compounded nasal sprays",
         lambda r: r.study == "PHAR2669" and r.route == "intranasal",
-        "Absorption is assumed (bioavailability {f_nasal:g}, rate {k_nasal:g} /h). In this study ketamine peaked "
-        "earlier and higher and its exposure was lower: faster and less complete absorption than assumed, and less "
-        "of it the larger the dose. Norketamine, predicted to appear with the absorbed drug, came later and "
-        "smaller. Published bioavailabilities of such sprays disagree fourfold; both values are inputs of a "
-        "simulation.",
+        "Absorption is assumed (bioavailability {f_nasal:g}, rate {k_nasal:g} /h; chosen with this study in view). Here "
+        "ketamine peaked earlier and higher and its exposure was lower: faster and less complete absorption than assumed, "
+        "and less of it the larger the dose. Norketamine, predicted to appear with the absorbed drug, came later and "
+        "smaller. Published bioavailabilities of such sprays disagree fourfold; both values are inputs of a simulation.",
     ),
     Misfit(
         "Ketamine by mouth",
@@ -82,14 +88,7 @@ MISFITS = (
         "Drug swallowed from a lozenge is let through at the rate of the mouth's lining, so its norketamine comes "
         "too early.",
     ),
-    Misfit(
-        "R-ketamine and R-norketamine in arterial samples",
-        lambda r: r.site_mismatch,
-        "No arterial disposition of R-ketamine is published, so a venous one stands against arterial samples: too "
-        "low while the infusion runs, too high after it, as venous levels are. This mismatch of site cannot be "
-        "avoided and is no test of otto2021. R-norketamine, which borrows the values of S-norketamine, is low "
-        "throughout.",
-    ),
+    SITE_MISMATCH,
     Misfit(
         "S-ketamine and S-norketamine in the stepped infusion",
         lambda r: r.study == "KAMP2020BJA" and r.disposition == "simons2022",
@@ -120,7 +119,7 @@ MISFITS = (
     Misfit(
         "Time to the peak of Spravato",
         lambda r: r.disposition == "perezruixo2021" and r.quantity_kind == "time",
-        "A few minutes late. All devices are given at once here; people use them five minutes apart.",
+        "A few minutes late. All devices are given at once here, while the label counts from the last of several sprays.",
     ),
 )  # fmt: skip
 
@@ -157,16 +156,17 @@ def chart(check: PlasmaCheck) -> Spec:
         "legend": {"title": "Published value"},
     }
     panels = []
-    for kind, title, domain in (
-        ("level", "Level (ng/mL)", (1.5, 500)),
-        ("exposure", "Exposure, AUC (ng h/mL)", (15, 2000)),
-        ("time", "Time to peak (min)", (10, 200)),
+    for kind, title in (
+        ("level", "Level (ng/mL)"),
+        ("exposure", "Exposure, AUC (ng h/mL)"),
+        ("time", "Time to peak (min)"),
     ):
+        of_kind = [p for p in points if p["kind"] == kind]
+        values = [p[side] for p in of_kind for side in "op"]
+        domain = (0.8 * min(values), 1.25 * max(values))
         scale = {"type": "log", "domain": list(domain), "nice": False}
-        axis = {
-            "grid": True,
-            "values": [v for v in (2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000) if domain[0] <= v <= domain[1]],
-        }
+        ticks = [v for v in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000) if domain[0] <= v <= domain[1]]
+        axis = {"grid": True, "values": ticks}
         at = {"scale": scale, "axis": axis}
         lines = [
             {"x": domain[0], "y": domain[0] * f, "x2": domain[1], "y2": domain[1] * f, "f": f} for f in (0.5, 1.0, 2.0)
@@ -180,19 +180,19 @@ def chart(check: PlasmaCheck) -> Spec:
                     "data": {"values": lines},
                     "mark": {"type": "rule", "clip": True, "color": QUIET, "opacity": 0.6},
                     "encoding": {
-                        "x": number("x", scale=scale),
-                        "y": number("y", scale=scale),
+                        "x": number("x", scale=scale, title="published"),
+                        "y": number("y", scale=scale, title="predicted"),
                         "x2": {"field": "x2"},
                         "y2": {"field": "y2"},
                         "strokeDash": {"condition": {"test": "datum.f == 1", "value": [1, 0]}, "value": [4, 4]},
                     },
                 },
                 {
-                    "data": {"values": [p for p in points if p["kind"] == kind]},
+                    "data": {"values": of_kind},
                     "mark": {"type": "point", "clip": True, "strokeWidth": 1.4, "opacity": 0.8, "size": 40},
                     "encoding": {
-                        "x": number("o", **at) | {"title": "published"},
-                        "y": number("p", **at) | {"title": "predicted" if kind == "level" else None},
+                        "x": number("o", **at, title="published"),
+                        "y": number("p", **at, title="predicted"),
                         "color": {"field": "set", "type": "nominal"} | tint,
                         "shape": {"field": "what", "type": "nominal"} | shape,
                     },
@@ -235,40 +235,36 @@ def _marks(r: PlasmaRow) -> str:
     return {"no": " **unverified**", "secondary": " †"}.get(r.verified, "")
 
 
-def _predicted_line(r: PlasmaRow) -> tuple[str, ...]:
+def _predicted_line(r: PlasmaRow, who: bool) -> tuple[str, ...]:
     assert r.predicted is not None
     between = f"{digits(r.low90)} to {digits(r.high90)}" if r.low90 is not None and r.high90 is not None else ""
     ratio = f"{r.ratio:.2f}" if r.ratio else ""
     if r.ratio and not 0.5 <= r.ratio <= 2:
         ratio = f"**{ratio}**"
-    return (
-        r.dose,
-        r.analyte,
-        _quantity(r),
-        _published(r) + _marks(r),
-        digits(r.predicted),
-        between,
-        ratio,
-        f"`{r.id}`",
-    )
+    given = f"{r.route}, {r.dose}" + (f"; {r.population}" if who else "")
+    value = _published(r) + _marks(r)
+    return (given, r.analyte, _quantity(r), value, digits(r.predicted), between, ratio, f"`{r.id}`")
 
 
 def _study(rows: Sequence[PlasmaRow]) -> list[str]:
     """One study: who, where from, what was assumed, and its rows."""
-    first = rows[0]
     sites = {r.site for r in rows}
-    assumed = sorted({part for r in rows for part in r.assumed.split("; ") if part})
+    routes = list(dict.fromkeys(r.route for r in rows))
+    assumed = []
+    for part in dict.fromkeys(part for r in rows for part in r.assumed.split("; ") if part):
+        some = list(dict.fromkeys(r.route for r in rows if part in r.assumed))
+        assumed.append(part if some == routes else f"{part} ({', '.join(some)})")
     people = list(dict.fromkeys(r.population for r in rows))
     said = [
         f"People: {'; '.join(people)}. Sampling: {', '.join(sorted(sites))}.",
         *([f"Assumed: {'; '.join(assumed)}."] if assumed else []),
-        f"Source: {first.source}.",
+        f"Source: {'; or '.join(dict.fromkeys(r.source for r in rows))}.",
     ]
-    head = ("Dose", "Analyte", "Quantity", "Published", "Predicted", "5-95 % of patients", "Ratio", "Row")
-    table = _table(head, [_predicted_line(r) for r in rows])
+    head = ("Given", "Analyte", "Quantity", "Published", "Predicted", "5-95 % of patients", "Ratio", "Row")
+    table = _table(head, [_predicted_line(r, len(people) > 1) for r in rows])
     if len(rows) > FOLDED:
         table = [f"<details><summary>{len(rows)} rows</summary>", "", *table, "", "</details>"]
-    return [f"#### {first.study}", "", *said, "", *table, ""]
+    return [f"#### {rows[0].study}", "", *said, "", *table, ""]
 
 
 def _sets(check: PlasmaCheck) -> list[str]:
@@ -279,7 +275,7 @@ def _sets(check: PlasmaCheck) -> list[str]:
             if not rows:
                 continue
             title = f"{name} against arterial samples (site mismatch)" if mismatch else name
-            lines += [f"### {title}", "", words if not mismatch else MISFITS[6].reason, ""]
+            lines += [f"### {title}", "", words if not mismatch else SITE_MISMATCH.reason, ""]
             for _, one in groupby(sorted(rows, key=lambda r: r.study), key=lambda r: r.study):
                 lines += _study(list(one))
     return lines

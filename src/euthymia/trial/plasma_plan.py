@@ -52,8 +52,8 @@ UNPREDICTED = {
     "dose, and the rectal route is not modelled",
 }
 """Why rows whose id starts so are not predicted; the general reasons are in `plan`."""
-INJECTED = {"PHAR2669": "injection time not stated; a peak at 2 min implies a bolus: given over one minute"}
-DOSE_OF_RANGE = {"SPRAVATO_LABEL": (56.0, "56 mg taken from 28 to 84 mg; all devices at once")}
+INJECTED = {"PHAR2669": "injection time not stated, but a peak at 2 min implies a bolus: given over one minute"}
+DOSE_OF_RANGE = {"SPRAVATO_LABEL": (56.0, "56 mg taken from the range of 28 to 84 mg")}
 
 
 class Regimen(NamedTuple):
