@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test lint bench lock clean
+.PHONY: help install demo test lint bench docs lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -31,8 +31,14 @@ lint: install ## style, types and import rules only
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-bench: install ## speed against peers (see benchmarks/README.md)
-	$(BIN)/python benchmarks/run.py
+bench: ## speed against peers, in an environment of its own (see benchmarks/README.md)
+	$(PYTHON) -m venv benchmarks/.venv
+	benchmarks/.venv/bin/python -m pip install --quiet --requirement benchmarks/requirements.txt --editable .
+	benchmarks/.venv/bin/python benchmarks/run.py
+	benchmarks/.venv/bin/python benchmarks/full_chain.py
+
+docs: install ## regenerate the docs pages that hold results
+	$(BIN)/euthymia plasma --page docs
 
 lock: ## refresh requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --group dev pyproject.toml --universal --python-version 3.11 --output-file requirements.lock

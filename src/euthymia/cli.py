@@ -316,6 +316,24 @@ def calibration(
         print(f"\nTable: {check.write(out)}")
 
 
+@app.command()
+def plasma(
+    page: Annotated[Path | None, typer.Option(help="Folder for the page with its chart (Markdown, SVG).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the table as CSV.")] = None,
+) -> None:
+    """Predicted beside published plasma levels, for every row of the evidence."""
+    from euthymia.report.plasma import write_page
+    from euthymia.trial.plasma import plasma_check
+
+    _use_compilation_cache()
+    check = plasma_check()
+    print(check)
+    if out is not None:
+        print(f"\nTable: {check.write(out)}")
+    if page is not None:
+        print(f"Page:  {write_page(page, check)}")
+
+
 @protocols.callback()
 def _list(context: typer.Context) -> None:
     """List the catalogue; or show or check one protocol."""

@@ -7,7 +7,8 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from euthymia import evidence
-from euthymia.brain.plasticity import OtherRoute, Plasticity, hill
+from euthymia.brain.plasticity import OtherRoute, Plasticity
+from euthymia.drug.occupancy import hill
 
 jax.config.update("jax_enable_x64", True)
 

@@ -310,8 +310,9 @@ def non_drug(calendar: Schedule, t: float) -> float:
     before = [a.time_h for a in calendar.administrations if a.time_h < t]
     acute = 0.0
     if before:
-        acute = value("background.session_amplitude")
-        acute *= 0.5 ** ((t - before[-1]) / value("background.session_half_life"))
+        since = t - before[-1]
+        acute = value("background.session_amplitude") * (1 - math.exp(-since / value("background.session_onset")))
+        acute *= 0.5 ** (since / value("background.session_half_life"))
     level = b * (1 - math.exp(-t / value("background.early_time"))) + c * (
         1 - math.exp(-t / value("background.slow_time"))
     )

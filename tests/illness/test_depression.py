@@ -86,13 +86,15 @@ def test_every_design_has_a_level_that_starts_at_nothing_and_settles(expectancy)
     assert level[2] == pytest.approx(background.early + background.slow)
 
 
-def test_expectancy_after_a_session_halves_as_published():
+def test_expectancy_rises_after_a_session_begins_and_then_halves_as_published():
     background = Background.of("saline", inpatient=False)
-    now, later = np.asarray(
-        background.level(jnp.zeros(2), jnp.array([0.0, evidence.value("background.session_half_life")]))
-    )
-    assert now == pytest.approx(evidence.value("background.session_amplitude"))
-    assert later == pytest.approx(now / 2)
+    half_life = evidence.value("background.session_half_life")
+    since = jnp.array([0.0, 0.25, 1.0, 4.0, 4.0 + half_life, 20 * half_life])
+    level = np.asarray(background.level(jnp.zeros(6), since))
+    assert level[0] == 0 and level[1] < level[2] and level[2] > level[3]
+    assert level[2] < evidence.value("background.session_amplitude")
+    assert level[4] == pytest.approx(level[3] / 2, rel=1e-3)  # the rise is over by then
+    assert level[5] < 1e-5
 
 
 def test_inpatients_respond_more_without_any_drug():

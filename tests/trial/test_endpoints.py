@@ -5,7 +5,7 @@ import pytest
 
 from euthymia import evidence
 from euthymia.patient.population import draw
-from euthymia.trial.arms import Scores
+from euthymia.trial.arms import Scores, mirrored
 from euthymia.trial.document import Endpoint
 from euthymia.trial.endpoints import predict
 
@@ -80,3 +80,11 @@ def test_fewer_remit_at_each_later_step():
     s = [scores(h24=20)]
     second, third = (predict(endpoint(measure="remission by step", limit="9.5", step=str(k)), s) for k in (2, 3))
     assert 0 < third < second < 100
+
+
+def test_mirrored_people_average_to_the_typical_patient():
+    both = mirrored(PEOPLE)
+    assert len(both) == 2 * len(PEOPLE)
+    assert float(both.z["depression.gain"].mean()) == pytest.approx(0, abs=1e-12)
+    typical = evidence.value("population.trd.baseline_mean")
+    assert float(both.baseline_madrs.mean()) == pytest.approx(typical)

@@ -20,20 +20,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from euthymia import evidence
+from euthymia.drug.occupancy import hill
 
 LN2 = log(2)
 STATES = ("over_block", "bdnf", "functional", "labile", "consolidated")
 Known = Mapping[str, Array]
-
-
-def hill(x: Array, half: float, steepness: float) -> Array:
-    """x^n / (x^n + half^n) for x >= 0, safe at zero."""
-    ratio = jnp.maximum(x, 1e-12) / half
-    if isinstance(steepness, float) and steepness.is_integer():
-        power = ratio ** int(steepness)  # a few products instead of a logarithm and an exponential
-    else:
-        power = jnp.exp(steepness * jnp.log(ratio))
-    return power / (1 + power)
 
 
 class Surge(eqx.Module):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -137,6 +138,13 @@ def _check_disposition(name: str, compound: str, route: str) -> None:
         raise UserError(f"disposition {name} describes esketamine only, not {compound}; use otto2021.")
 
 
+@cache
+def _input_durations(pathway: Pathway, absorption: tuple[tuple[str, float], ...]) -> dict[str, tuple[float, ...]]:
+    """For each input of a pathway, how long its parts last (h): the same for everybody."""
+    _, inputs = eqx.filter_eval_shape(lambda body: pathway.build(body, dict(absorption)), typical_body(jnp.ones(1)))
+    return {key: tuple(part.duration_h for part in parts) for key, parts in inputs.items()}
+
+
 def make_plan(
     administrations: tuple[Administration, ...],
     observe_h: np.ndarray,
@@ -182,8 +190,7 @@ def make_plan(
             "plasma levels are ARTERIAL, the effect model was calibrated on venous ones: effects are illustrations"
         )
 
-    one_body = typical_body(jnp.ones(1))
-    inputs = [eqx.filter_eval_shape(p.build, one_body)[1] for p in pathways]
+    inputs = [_input_durations(p, tuple(sorted((absorption or {}).items()))) for p in pathways]
     doses: list[Dose] = []
     entries: list[Entry] = []
     of_dose: dict[Dose, list[int]] = {}
@@ -198,9 +205,9 @@ def make_plan(
             if dose not in of_dose:
                 doses.append(dose)
                 of_dose[dose] = []
-                for k, one in enumerate(inputs[where][key]):
+                for k, input_h in enumerate(inputs[where][key]):
                     of_dose[dose].append(len(entries))
-                    entries.append(Entry(len(doses) - 1, k, duration or one.duration_h))
+                    entries.append(Entry(len(doses) - 1, k, duration or input_h))
             for e in of_dose[dose]:
                 events.append((a.time_h, a.time_h + entries[e].duration_h, e))
 

@@ -1,6 +1,8 @@
 """NMDA receptor occupancy by competing enantiomers and metabolites."""
 
 import equinox as eqx
+import jax.numpy as jnp
+from jax import Array
 
 from euthymia import evidence
 from euthymia.drug.compounds import ANALYTES
@@ -46,3 +48,13 @@ class Receptor(eqx.Module):
 def occupancy(x):
     """Fraction of receptors occupied, from the summed scaled concentrations x = fu * sum(C/K)."""
     return x / (1 + x)
+
+
+def hill(x: Array, half: float, steepness: float) -> Array:
+    """x^n / (x^n + half^n) for x >= 0, safe at zero."""
+    ratio = jnp.maximum(x, 1e-12) / half
+    if isinstance(steepness, float) and steepness.is_integer():
+        power = ratio ** int(steepness)  # a few products instead of a logarithm and an exponential
+    else:
+        power = jnp.exp(steepness * jnp.log(ratio))
+    return power / (1 + power)

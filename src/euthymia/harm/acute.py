@@ -12,13 +12,9 @@ from jax import Array
 from jax.scipy.stats import norm
 
 from euthymia import evidence
+from euthymia.drug.occupancy import hill
 
 CADSS_MAXIMUM = 92.0
-
-
-def _hill(x: Array, half: float, steepness: float) -> Array:
-    power = jnp.exp(steepness * jnp.log(jnp.maximum(x, 1e-12) / half))
-    return power / (1 + power)
 
 
 class Dissociation(eqx.Module):
@@ -34,7 +30,7 @@ class Dissociation(eqx.Module):
 
     def level(self, occupancy: Array, earlier_sessions: Array, patient: Array, session: Array) -> Array:
         """CADSS at an occupancy; patient, session: standard-normal deviates."""
-        level = self.maximum * _hill(occupancy, self.occupancy_half, self.hill)
+        level = self.maximum * hill(occupancy, self.occupancy_half, self.hill)
         spread = jnp.exp(self.sd_between_patients * patient + self.sd_between_sessions * session)
         return jnp.minimum(level * spread * self.session_factor**earlier_sessions, CADSS_MAXIMUM)
 
@@ -77,7 +73,7 @@ class Consciousness(eqx.Module):
     hill: float
 
     def lost(self, occupancy: Array) -> Array:
-        return _hill(occupancy, self.occupancy_half, self.hill)
+        return hill(occupancy, self.occupancy_half, self.hill)
 
 
 class AcuteHarm(eqx.Module):

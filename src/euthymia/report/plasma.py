@@ -69,10 +69,11 @@ MISFITS = (
     Misfit(
         "Compounded nasal sprays",
         lambda r: r.study == "PHAR2669" and r.route == "intranasal",
-        "Absorption is assumed (bioavailability {f_nasal:g}, rate {k_nasal:g} /h; chosen with this study in view). Here "
-        "ketamine peaked earlier and higher and its exposure was lower: faster and less complete absorption than assumed, "
-        "and less of it the larger the dose. Norketamine, predicted to appear with the absorbed drug, came later and "
-        "smaller. Published bioavailabilities of such sprays disagree fourfold; both values are inputs of a simulation.",
+        "Absorption is assumed (bioavailability {f_nasal:g}, rate {k_nasal:g} /h; chosen with this study in view). "
+        "Here ketamine peaked earlier and higher and its exposure was lower: faster and less complete absorption than "
+        "assumed, and less of it the larger the dose. Norketamine, predicted to appear with the absorbed drug, came "
+        "later and smaller. Published bioavailabilities of such sprays disagree fourfold; both values are inputs of a "
+        "simulation.",
     ),
     Misfit(
         "Ketamine by mouth",
@@ -119,7 +120,8 @@ MISFITS = (
     Misfit(
         "Time to the peak of Spravato",
         lambda r: r.disposition == "perezruixo2021" and r.quantity_kind == "time",
-        "A few minutes late. All devices are given at once here, while the label counts from the last of several sprays.",
+        "A few minutes late. All devices are given at once here, while the label counts from the last of several "
+        "sprays.",
     ),
 )  # fmt: skip
 
@@ -325,8 +327,8 @@ def page(check: PlasmaCheck) -> str:
         f"({OLD_AGE_Y:g} where a row says over 60: the publication gives no age, and {OLD_AGE_Y:g} reproduces its "
         f"figures), with the row's ancestry in the nasal set. **5-95 % of patients** are {VIRTUAL} virtual healthy "
         "volunteers, or people with treatment-resistant depression where the study took them; published means vary "
-        "less than people do. **Ratio** is predicted over published (for a published range: over its geometric "
-        "middle); bold means more than twofold off.",
+        "less than people do, and the assumed absorption of some routes does not vary between patients. **Ratio** is "
+        "predicted over published (for a published range: over its geometric middle); bold: more than twofold off.",
         "",
         f"† read in somebody else's transcription, not at the source ({second} rows). **unverified**: recalled, never "
         f"read ({len(unread)} rows: {', '.join(f'`{r.id}`' for r in unread)}).",

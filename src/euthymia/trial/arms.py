@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -14,6 +15,7 @@ from euthymia import evidence
 from euthymia.course.outcomes import PARTS
 from euthymia.course.simulate import simulate_schedule
 from euthymia.course.variants import Variants
+from euthymia.illness.depression import MADRS_MAXIMUM
 from euthymia.patient.population import Patients
 from euthymia.protocol import load, schedule
 from euthymia.protocol.calendar import Administration, DailyTreatment, Design, Schedule
@@ -25,12 +27,12 @@ WORKERS = 2  # most of the time goes into compiling, which one thread does at a 
 
 
 class Scores(NamedTuple):
-    """True MADRS of one arm under one study level: baseline [patients], and [patients] by time (h)."""
+    """True MADRS of one arm under one study level: baseline, and by time (h), [patients once or several times over]."""
 
     baseline: np.ndarray
     at: Mapping[float, np.ndarray]
     people: Patients
-    background_level: float
+    background_level: float = 1.0
 
 
 class SimulatedArm(NamedTuple):
@@ -45,10 +47,14 @@ class SimulatedArm(NamedTuple):
     fluctuation: np.ndarray
 
     def scores(self, drug: float = 1.0, background: float = 1.0) -> Scores:
-        """Scores where this study's drug gain and non-drug response are multiplied."""
-        start = np.asarray(self.people.baseline_madrs)
-        effect = drug * self.drug + self.antidepressant + background * self.background - self.fluctuation
-        madrs = np.minimum(start[:, None] * np.exp(-effect), 60.0)
+        """Scores where this study's drug gain and non-drug response are multiplied.
+
+        Everybody appears twice, with their ups and downs and with the opposite ones.
+        """
+        start = np.tile(np.asarray(self.people.baseline_madrs), 2)
+        steady = drug * self.drug + self.antidepressant + background * self.background
+        effect = np.concatenate([steady - self.fluctuation, steady + self.fluctuation])
+        madrs = np.minimum(start[:, None] * np.exp(-effect), MADRS_MAXIMUM)
         return Scores(start, dict(zip(self.time_h.tolist(), madrs.T, strict=True)), self.people, background)
 
 
@@ -94,6 +100,18 @@ def calendar(trial: Trial, arm: Arm, horizon_h: float) -> Schedule:
         start, stop = arm.antidepressant.start, arm.antidepressant.stop
         daily = (DailyTreatment(UNNAMED, UNNAMED, None, start.value, stop.value if stop else None),)
     return Schedule(sessions, daily, design, horizon_h, {})
+
+
+def mirrored(people: Patients) -> Patients:
+    """These people and, for each, one with the opposite deviates: chance in the one is undone in the other.
+
+    So a few thousand give the means of many more. Pairs share age, sex and weight.
+    """
+    both = jax.tree.map(lambda x: jnp.concatenate([x, x]), people)
+    baseline_mean = evidence.value("population.trd.baseline_mean")
+    opposite = 2 * baseline_mean - people.baseline_madrs
+    z = {name: jnp.concatenate([x, -x]) for name, x in people.z.items()}
+    return eqx.tree_at(lambda p: (p.baseline_madrs, p.z), both, (jnp.concatenate([people.baseline_madrs, opposite]), z))
 
 
 def people_of(arm: Arm, people: Patients) -> Patients:

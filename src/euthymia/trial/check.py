@@ -11,7 +11,7 @@ import polars as pl
 from euthymia.course.store import write_whole
 from euthymia.errors import UserError
 from euthymia.patient.population import draw
-from euthymia.trial.arms import Scores, SimulatedArm, simulate_arms
+from euthymia.trial.arms import Scores, SimulatedArm, mirrored, simulate_arms
 from euthymia.trial.document import Endpoint, TrialSet, load
 from euthymia.trial.endpoints import KIND, predict, sampling_sd
 from euthymia.trial.observed import Observed, observed
@@ -167,7 +167,8 @@ def calibration_check(patients: int = 2000, seed: int = 1) -> Check:
     trials = load()
     seen = {e: observed(e) for t in trials.trials for e in t.endpoints}
     reasons = {arm.arm: arm.reasons() for _, arm in trials.arms()}
-    arms = simulate_arms(trials, draw("TRD", patients, seed))
+    people = mirrored(draw("TRD", (patients + 1) // 2, seed))
+    arms = simulate_arms(trials, people)
     rng = np.random.default_rng(seed)
     fitted, drawn = _levels(trials, rng)
     at_fit = {name: arm.scores(*fitted[arm.trial]) for name, arm in arms.items()}
@@ -180,7 +181,7 @@ def calibration_check(patients: int = 2000, seed: int = 1) -> Check:
             interval = _interval(e, seen[e], values[e], chosen, rng)
             about = dict.fromkeys([*seen[e].reasons, *(r for name in e.arm for r in reasons[name])])
             rows.append(_row(trial.trial, e, seen[e], "; ".join(about), value, *interval))
-    return Check(tuple(rows), patients, seed)
+    return Check(tuple(rows), len(people), seed)
 
 
 Level = tuple[float, float]

@@ -100,6 +100,7 @@ def _remission_by_step(s: Scores, e: Endpoint) -> float:
     own = {"background": z["background"], "gain": z["depression.antidepressant_gain"]}
     steps = {f"{name} at later steps": np.arange(2, e.step + 1) for name in own}
     new = normals(s.people.seed, steps, s.people.index)
+    times_over = len(s.baseline) // len(s.people)
     v = evidence.value
     weight, share = 1 - at_most(s.at[e.at.value], e.limit), 0.0
     for k in range(e.step - 1):
@@ -108,6 +109,7 @@ def _remission_by_step(s: Scores, e: Endpoint) -> float:
             + np.sqrt(1 - BETWEEN_STEPS**2) * np.asarray(new[f"{name} at later steps"][k])
             for name, first in own.items()
         )
+        b, g = np.tile(b, times_over), np.tile(g, times_over)
         background = v("background.slow_antidepressant_trial") * np.exp(v("background.sd_between_patients") * b)
         background = s.background_level * background
         drug = v("depression.antidepressant_gain") * np.exp(v("depression.sd_antidepressant_gain") * g)

@@ -160,7 +160,7 @@ def plan(row: Plasma) -> Reading | str:
         doses = tuple((t, r, mg and mg / 2, per_kg and per_kg / 2, h) for t, r, mg, per_kg, h in doses)
     disposition = "simons2022" if simons else "perezruixo2021" if route == "intranasal device" else "otto2021"
     if route in ASSUMED_ABSORPTION and disposition == "otto2021":
-        assumed.append("absorption values assumed")
+        assumed.append("rate or extent of absorption")
     until = re.match(r"AUC0-(\d+)", row.quantity)
     if row.quantity == "AUC":
         assumed.append("window not stated: taken to infinity")
