@@ -167,6 +167,13 @@ def _courses(names: Sequence[str], patients: int, weeks: float, seed: int, **opt
     return done
 
 
+def _spoken(hours: float) -> str:
+    """A time in the unit one would say it in."""
+    if hours < 1:
+        return f"{60 * hours:.0f} min"
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.0f} days"
+
+
 def _print_table(courses: Sequence["Course"]) -> None:
     """Measures down, protocols across, each value with its interval."""
     from rich.box import SIMPLE_HEAD
@@ -193,7 +200,10 @@ def _print_table(courses: Sequence["Course"]) -> None:
                 continue
             mark = notes.setdefault(r.contains.split(" who respond")[0], "ab"[len(notes)] if len(notes) < 2 else "c")
             digits = 0 if abs(r.value) >= 100 or r.unit == "%" else 1
-            cells.append(f"{r.value:.{digits}f} {r.unit} ({r.low:.{digits}f} to {r.high:.{digits}f}) {mark}")
+            if r.unit == "h":
+                cells.append(f"{_spoken(r.value)} ({_spoken(r.low)} to {_spoken(r.high)}) {mark}")
+            else:
+                cells.append(f"{r.value:.{digits}f} {r.unit} ({r.low:.{digits}f} to {r.high:.{digits}f}) {mark}")
         table.add_row(label, *cells)
     console.print(table)
     for text, mark in notes.items():

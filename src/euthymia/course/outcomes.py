@@ -112,6 +112,16 @@ def endpoint_scores(table: pl.DataFrame, endpoint: str, drug: np.ndarray, backgr
     return np.minimum(table["baseline MADRS"].to_numpy() * np.exp(-effect), 60.0)
 
 
+def own_part(table: pl.DataFrame, endpoint: str) -> np.ndarray:
+    """MADRS points that the treatment itself takes off, against the same patient under the same design without it."""
+    baseline, background, fluctuation = (
+        table[name].to_numpy()
+        for name in ("baseline MADRS", f"background effect {endpoint}", f"fluctuation {endpoint}")
+    )
+    untreated = np.minimum(baseline * np.exp(fluctuation - background), 60.0)
+    return untreated - table[f"MADRS {endpoint}"].to_numpy()
+
+
 def endpoint_rate(table: pl.DataFrame, endpoint: str, kind: str, noise: float) -> tuple[float, float, float]:
     """Response or remission in percent, rating noise integrated, with the 90 % interval of a new study this size."""
     from scipy.special import ndtr
@@ -140,8 +150,7 @@ def summarise(table: pl.DataFrame, end_label: str, has_drug: bool) -> list[Row]:
         if len(wait):
             low, middle, high = np.quantile(wait, [0.05, 0.5, 0.95])
             contains = f"{PATIENTS} who respond at two ratings in a row ({ever:.0f} %)"
-            unit, size = ("h", 1.0) if middle < 48 else ("days", 24.0)
-            rows.append(Row("time to first response", middle / size, low / size, high / size, unit, contains))
+            rows.append(Row("time to first response", middle, low, high, "h", contains))
         for endpoint, label in (("24 h", "24 h"), ("end", end_label)):
             means = endpoint_scores(ill, endpoint, *study_levels()).mean(1)
             low, high = np.quantile(means, [0.05, 0.95])
@@ -155,6 +164,9 @@ def summarise(table: pl.DataFrame, end_label: str, has_drug: bool) -> list[Row]:
                     STUDIES,
                 )
             )
+        for endpoint, label in (("24 h", "24 h"), ("end", end_label)):
+            low, middle, high = np.quantile(own_part(ill, endpoint), [0.05, 0.5, 0.95])
+            rows.append(Row(f"taken off by the treatment at {label}", middle, low, high, "points", PATIENTS))
         low, middle, high = np.quantile(ill["days in remission"].to_numpy(), [0.05, 0.5, 0.95])
         rows.append(Row("days in remission", middle, low, high, "days", PATIENTS))
     if has_drug:
