@@ -333,7 +333,7 @@ def plasma(
 ) -> None:
     """Predicted beside published plasma levels, for every row of the evidence."""
     from euthymia.report.plasma import write_page
-    from euthymia.trial.plasma import plasma_check
+    from euthymia.trial import plasma_check
 
     _use_compilation_cache()
     check = plasma_check()

@@ -76,7 +76,8 @@ def _setting(plan: Plan, calendar: Schedule, variants: Variants, absorption: Map
         for d in calendar.daily
     )
     return Setting(
-        background=Background.of(design.expectancy, design.setting == "inpatient"),
+        # as arrays: another design needs no new compilation
+        background=jax.tree.map(jnp.asarray, Background.of(design.expectancy, design.setting == "inpatient")),
         multicentre=jnp.asarray(evidence.value("depression.multicentre_factor") if design.sites == "many" else 1.0),
         antidepressants=treatments,
         dose_mg=jnp.asarray([d.mg or 0.0 for d in plan.doses]),
