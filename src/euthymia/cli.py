@@ -1,6 +1,7 @@
 """The command line. Heavy libraries load only in the command that needs them, so `--help` answers at once."""
 
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -103,6 +104,15 @@ def _use_compilation_cache() -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def _prepare_report() -> None:
+    """Have the page's script made by a process of its own: on a machine's first report that takes over a second."""
+    from euthymia.report import script
+
+    if not script.is_kept():
+        command = [sys.executable, "-c", "from euthymia.report.script import bundle; bundle()"]
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
 def _pairs(given: Sequence[str], what: str) -> dict[str, str]:
     """NAME=VALUE options as a dict."""
     pairs = {}
@@ -144,8 +154,8 @@ def _courses(names: Sequence[str], patients: int, weeks: float, seed: int, **opt
     from euthymia.protocol import load
 
     documents = [load(name) for name in names]
-    # the report's libraries load while the compiler works
-    Thread(target=import_module, args=("euthymia.report",), daemon=True).start()
+    # the report gets ready while the compiler works
+    Thread(target=import_module, args=("euthymia.report.page",), daemon=True).start()
     who = options.pop("population") or documents[0].population
     people = draw(who, patients, seed, options.pop("comedication"), options.pop("hepatic_impairment"))
     store = options.pop("store")
@@ -247,6 +257,7 @@ def simulate(
     """Simulate a protocol; print what to expect, and write the report and the data."""
     started = time.perf_counter()
     check_writable(out)
+    _prepare_report()
     _use_compilation_cache()
     courses = _courses(
         [protocol, *(compare or [])],
@@ -282,6 +293,7 @@ def demo(patients: Patients = 1000, seed: Seed = 1, out: Out = Path("demo")) -> 
 
     started = time.perf_counter()
     check_writable(out)
+    _prepare_report()
     _use_compilation_cache()
     courses = _courses(
         ["ketamine-iv-twice-weekly", "spravato-trd-84", "sertraline"],

@@ -120,13 +120,10 @@ KNOWN = {
     "dispositions.py": {
         28,  # mg in a Spravato device
         1e-4,  # split of coincident transit stages
-        0.2,  # least share of hepatic flow
-        0.99,  # largest nasal fraction
-        0.32,  # h, zero-order input of oral solution: also row perezruixo2021.oral_duration
     },
     "interactions.py": {3, 0.05},  # devices in the nasal studies; weight that keeps an unmoved factor at 1
     "linear.py": {1e-5},  # least gap of coincident modes
-    "acute.py": {92, 65},  # maximum of the CADSS; age limit of the label's age groups
+    "acute.py": {92},  # maximum of the CADSS
 }
 
 
@@ -170,8 +167,6 @@ def exercise():
         factors.__wrapped__(agent)
 
 
-IDLE = {"bdnf.display_fold"}  # for display only, and nothing displays it yet
-
 # read elsewhere than while a model is put together
 READ_LATER = {
     "background.sd_between_patients": "course",  # at the readout
@@ -192,7 +187,7 @@ def test_every_row_is_used_by_the_model(monkeypatch):
     monkeypatch.setattr(parameters, "parameter", watched)  # only listens; every value is the real one
     exercise()
     read |= {row.id for agent in SITES for row in evidence_ratios(agent).values()}
-    assert set(known) - read == IDLE
+    assert set(known) - read == set()
 
 
 def test_the_rows_read_later_are_read_where_they_are_said_to_be():

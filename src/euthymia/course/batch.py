@@ -26,15 +26,15 @@ who else is simulated."""
 ALWAYS = ("ketamine", "norketamine", "occupancy", "surge", *STATES)
 """Variables of drug and brain that every course has, zero without ketamine."""
 
-WATCHED = ("occupancy", "bdnf", "ketamine", "S-ketamine", "norketamine")
+WATCHED = ("occupancy", "surge", "bdnf", "ketamine", "S-ketamine", "norketamine")
 
 
 class Timing(eqx.Module):
     """The plan's times as arrays for the compiled code.
 
-    observe_h, since_session_h, session_at, minute, day: per observation; amount_of, inflow_of, session_of: per segment;
-    observed: segment that ends at each observation (-1: the start); active: per session, whether it gives ketamine;
-    earlier: per session, how many ketamine sessions came before.
+    observe_h, session_at, minute: per observation; since_session_h: hours since the last session and the one before,
+    [2, times]; amount_of, inflow_of, session_of: per segment; observed: segment that ends at each observation (-1: the
+    start); earlier: per session, how many ketamine sessions came before.
     """
 
     steps: Steps
@@ -165,7 +165,7 @@ def advance(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[
         return dict.fromkeys(ALWAYS, zero), {name: jnp.zeros((sessions, n)) for name in WATCHED}
     drive, analytes = _drive(setting, timing, patients)
     chain = _chain(setting, patients)
-    run = integrate(chain, drive, timing.steps, ("occupancy", "bdnf"))
+    run = integrate(chain, drive, timing.steps, ("occupancy", "surge", "bdnf"))
     pick, began = jnp.maximum(timing.observed, 0), (timing.observed >= 0)[:, None]
     modes = jnp.where(began[..., None], run.modes[pick], 0.0)
     values = {name: ng_per_mL(jnp.einsum("mn,tmn->tn", w, modes), name) for name, w in analytes.items()}
@@ -224,6 +224,7 @@ def read_out(
         by_session["peak ketamine"] = ng_per_mL(peak["ketamine"], "S-ketamine")
         by_session["peak norketamine"] = ng_per_mL(peak["norketamine"], "S-norketamine")
         by_session["peak occupancy"] = peak["occupancy"]
+        by_session["peak surge"] = peak["surge"]
         by_session["peak bdnf"] = peak["bdnf"]
         by_session["peak dissociation"] = harm.dissociation.level(
             peak["occupancy"], earlier, patients.z["dissociation"], draws["dissociation session"]
@@ -262,8 +263,8 @@ NEEDED = ("occupancy", "functional", "labile", "consolidated", "S-ketamine")
 
 def compile_read_out(setting: Setting, timing: Timing, patients: Patients) -> None:
     """Compile `read_out` on blank input, so that it can happen while `advance` compiles on another core."""
-    blank = jnp.zeros((len(timing.observe_h), len(patients)))
-    peak = {name: jnp.zeros((len(timing.earlier), len(patients))) for name in WATCHED}
+    blank = jnp.asarray(np.zeros((len(timing.observe_h), len(patients))))
+    peak = {name: jnp.asarray(np.zeros((len(timing.earlier), len(patients)))) for name in WATCHED}
     draws = draw_batch(timing, patients)
     read_out(setting, timing, patients, draws, dict.fromkeys(NEEDED, blank), peak)
 
@@ -271,7 +272,7 @@ def compile_read_out(setting: Setting, timing: Timing, patients: Patients) -> No
 def run_batch(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[str, Array], dict[str, Array]]:
     """One batch from drug to mood and harm: everything that is observed, and everything by session."""
     brain, peak = advance(setting, timing, patients)
-    blank = jnp.zeros((len(timing.observe_h), len(patients)))
+    blank = jnp.asarray(np.zeros((len(timing.observe_h), len(patients))))
     needed = {name: brain.get(name, blank) for name in NEEDED}
     values, by_session = read_out(setting, timing, patients, draw_batch(timing, patients), needed, peak)
     return brain | values, by_session

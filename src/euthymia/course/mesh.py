@@ -12,10 +12,11 @@ import numpy as np
 # A step lasts a share of the time since the input began, up to one hour after it; later, steps are set by what still
 # moves: (until this many hours after an input began, step in h). A higher level divides every step.
 STEPS_PER_OCTAVE = 3
-LATE_STEPS = ((2.0, 1 / 3), (4.0, 2 / 3), (8.0, 1.0), (24.0, 1.6), (48.0, 4.0), (96.0, 8.0), (np.inf, 12.0))
-FIRST_ZONE_H = 1 / 48  # resolved in equal steps; an injection rises much faster:
+LATE_STEPS = ((2.0, 1 / 4), (4.0, 2 / 5), (8.0, 4 / 5), (24.0, 1.6), (48.0, 4.0), (96.0, 8.0), (np.inf, 12.0))
+# The first zone after a beginning is cut into equal steps. It, and the restart after an end, shrink with the fastest
+# rate of the system; an injection rises much faster than either.
+FIRST_ZONE_H, AFTER_END_H, AT_RATE_PER_H = 1 / 48, 0.1, 2.5
 INJECTION_H, INJECTION_ZONE_H = 0.1, 1 / 960
-AFTER_END_H = 0.1  # the end of an input is a gentler change: the mesh restarts from here
 CLOSE_H = 1e-7  # times nearer than this (0.4 ms) are one
 BEGINS, ENDS, OBSERVES = 2, 1, 0
 
@@ -47,12 +48,14 @@ def _zone(since: float, first: float) -> tuple[float, float]:
     return next(((until, step) for until, step in LATE_STEPS if since < until - CLOSE_H), LATE_STEPS[-1])
 
 
-def build_mesh(breaks_h: np.ndarray, kind: np.ndarray, level: float = 1.0) -> Mesh:
+def build_mesh(breaks_h: np.ndarray, kind: np.ndarray, level: float = 1.0, rate_per_h: float = AT_RATE_PER_H) -> Mesh:
     """Mesh over sorted `breaks_h` (the first is the start, the last the end).
 
-    kind: for each break BEGINS (an input begins), ENDS (one ends) or OBSERVES (neither).
+    kind: for each break BEGINS (an input begins), ENDS (one ends) or OBSERVES (neither); rate_per_h: the fastest rate
+    of the linear system in a typical patient.
     """
-    origin, first_zone = -np.inf, FIRST_ZONE_H
+    shrink = min(1.0, AT_RATE_PER_H / rate_per_h)
+    origin, first_zone = -np.inf, FIRST_ZONE_H * shrink
     ends = breaks_h[kind == ENDS]
     lengths: list[float] = []
     first, last = [], []
@@ -61,9 +64,9 @@ def build_mesh(breaks_h: np.ndarray, kind: np.ndarray, level: float = 1.0) -> Me
             origin = start
             after = np.searchsorted(ends, start)
             short = after < len(ends) and ends[after] - start < INJECTION_H
-            first_zone = INJECTION_ZONE_H if short else FIRST_ZONE_H
+            first_zone = min(INJECTION_ZONE_H if short else FIRST_ZONE_H, FIRST_ZONE_H * shrink)
         elif what == ENDS:
-            origin = max(origin, start - AFTER_END_H)
+            origin = max(origin, start - AFTER_END_H * shrink)
         first.append(len(lengths))
         t = float(start)
         while t < stop - CLOSE_H:

@@ -23,6 +23,7 @@ from euthymia.course.result import UNITS, Course, Provenance, check_times, cours
 from euthymia.course.store import Parts, bytes_needed
 from euthymia.course.variants import Variants
 from euthymia.drug.compounds import COMPOUNDS
+from euthymia.drug.dispositions import fastest_rate_per_h
 from euthymia.errors import UserError
 from euthymia.illness.background import Background
 from euthymia.patient.population import Patients, draw
@@ -43,10 +44,12 @@ ANTIDEPRESSANT_SIZE = {"quetiapine XR": "depression.quetiapine_factor"}
 
 
 def _timing(plan: Plan, calendar: Schedule, observe_h: np.ndarray, level: float) -> Timing:
-    mesh = build_mesh(plan.breaks_h, plan.kind, level)
+    fastest = max((fastest_rate_per_h(p.disposition) for p in plan.pathways), default=1.0)
+    mesh = build_mesh(plan.breaks_h, plan.kind, level, fastest)
     session_h = np.array([a.time_h for a in calendar.administrations if a.time_h < observe_h[-1]])
     at = np.searchsorted(session_h, observe_h, side="left")
-    since = np.where(at > 0, observe_h - np.concatenate([[0.0], session_h])[at], np.inf)
+    begun = np.concatenate([[-np.inf, -np.inf], session_h])  # none yet: infinitely long ago
+    since = observe_h - np.stack([begun[at + 1], begun[at]])
     active = np.array([a.compound in COMPOUNDS for a in calendar.administrations[: len(session_h)]], float)
     return Timing(
         steps=Steps.of(mesh),
@@ -184,6 +187,7 @@ def simulate(
         run = {
             "provenance": asdict(provenance),
             "observe_h": times.tolist(),
+            "weeks": weeks,
             "population": population_hash(people),
         }
         parts = Parts(Path(out), run)
@@ -247,7 +251,7 @@ def _run(setting, timing, calendar, people, times, kept, parts, workers, progres
 def _batch(people: Patients, start: int) -> Patients:
     """BATCH patients from `start`; the last patient repeated where there are fewer."""
     rows = np.minimum(np.arange(start, start + BATCH), len(people) - 1)
-    return jax.tree.map(lambda x: jnp.asarray(np.asarray(x)[rows]), people)
+    return jax.tree.map(lambda x: np.asarray(x)[rows], people)
 
 
 def _part(setting: Setting, timing: Timing, people: Patients, pool: ThreadPoolExecutor):

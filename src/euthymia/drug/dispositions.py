@@ -19,7 +19,19 @@ from euthymia.drug.compounds import molecular_weight
 from euthymia.drug.interactions import intravenous_clearance_factor
 from euthymia.drug.linear import Block, LinearSystem, Transfer, linear_system, stage
 
+MINUTES_PER_H = 60  # simons2022 is published in minutes
 SAMPLING_SITE = {"otto2021": "venous", "perezruixo2021": "venous", "simons2022": "arterial"}
+
+
+def fastest_rate_per_h(disposition: str) -> float:
+    """How fast drug leaves the central volume of a typical patient, all ways together."""
+
+    def v(name: str) -> float:
+        return evidence.value(f"{disposition}.{name}")
+
+    out = v("peripheral_flow_1") + v("peripheral_flow_2")
+    out += v("hepatic_flow") if disposition == "perezruixo2021" else v("clearance")
+    return out * (MINUTES_PER_H if disposition == "simons2022" else 1) / v("central_volume")
 
 
 class Input(eqx.Module):
@@ -41,16 +53,15 @@ def _correlated(body: Body, first: str, second: str, v1: float, v2: float, cov: 
     return jnp.exp(v1**0.5 * a), jnp.exp(slope * a + (v2 - slope**2) ** 0.5 * b)
 
 
-# first-order absorption sites of otto2021: (rate id, bioavailability id, zero-order duration h, leaves norketamine)
+# first-order absorption sites of otto2021: (rate id, bioavailability id, leaves norketamine)
 ABSORPTION = {
-    "intramuscular": ("absorption.intramuscular_rate", "absorption.intramuscular_bioavailability", 0.0, False),
-    "subcutaneous": ("absorption.subcutaneous_rate", "absorption.subcutaneous_bioavailability", 0.0, False),
-    "oral solution": ("perezruixo2021.oral_absorption_rate", "absorption.oral_bioavailability", 0.32, True),
-    "sublingual": ("absorption.sublingual_rate", "absorption.sublingual_bioavailability", 0.0, True),
+    "intramuscular": ("absorption.intramuscular_rate", "absorption.intramuscular_bioavailability", False),
+    "subcutaneous": ("absorption.subcutaneous_rate", "absorption.subcutaneous_bioavailability", False),
+    "oral solution": ("perezruixo2021.oral_absorption_rate", "absorption.oral_bioavailability", True),
+    "sublingual": ("absorption.sublingual_rate", "absorption.sublingual_bioavailability", True),
     "compounded nasal spray": (
         "absorption.compounded_nasal_rate",
         "absorption.compounded_nasal_bioavailability",
-        0.0,
         True,
     ),
 }
@@ -131,7 +142,8 @@ def otto2021(
             channels[route] = {"central": systemic, "norketamine": metabolised}
             inputs[route] = (Input(route, input_value("absorption.prolonged_release_duration"), one),)
         elif route in ABSORPTION:
-            rate_id, available_id, duration, swallowed = ABSORPTION[route]
+            rate_id, available_id, swallowed = ABSORPTION[route]
+            duration = evidence.value("perezruixo2021.oral_duration") if route == "oral solution" else 0.0
             rate = input_value(rate_id) * one
             systemic = input_value(available_id) * one
             if swallowed:
@@ -187,7 +199,7 @@ def perezruixo2021(
     one = jnp.ones_like(body.weight_kg)
     liver = individual("hepatic_volume")
     flow = individual("hepatic_flow") + v("hepatic_flow_per_year") * jnp.maximum(body.age_y - 60, 0)
-    flow = jnp.maximum(flow, 0.2 * v("hepatic_flow"))  # keeps a very old or extreme patient physiological
+    flow = jnp.maximum(flow, v("least_hepatic_flow") * v("hepatic_flow"))
     other = individual("rate_to_other_metabolites") * jnp.where(
         body.asian > 0, v("asian_rate_to_other_metabolites"), 1.0
     )
@@ -237,7 +249,9 @@ def perezruixo2021(
                 "perezruixo2021.nasal_fraction"
             )
             first = 1 / (1 + jnp.exp(-logit))
-            first = jnp.minimum(first * jnp.where(body.japanese > 0, v("japanese_nasal_fraction"), 1.0), 0.99)
+            first = jnp.minimum(
+                first * jnp.where(body.japanese > 0, v("japanese_nasal_fraction"), 1.0), v("most_nasal_fraction")
+            )
             for n in devices:
                 share = nasal_fractions(first, v("nasal_fraction_later_devices"), n)
                 inputs[f"{route} x{n:g}"] = (

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 # Two modes of different blocks closer than this (relative) are moved apart. Weights grow as 1/gap, so 1e-5 costs five
@@ -116,61 +117,42 @@ def linear_system(
     for rates, _, _ in solved:
         first.append(first[-1] + len(rates))
     size, shape = first[-1], solved[0][0].shape[1:]
-    zero = jnp.zeros(shape)
     block_of = [i for i, (rates, _, _) in enumerate(solved) for _ in range(len(rates))]
-    rate = _separate([r for rates, _, _ in solved for r in rates], block_of)
+    rate = jnp.stack(_separate([r for rates, _, _ in solved for r in rates], block_of))
 
-    flow: dict[tuple[int, int], Array] = {}
+    flow = jnp.zeros((size, size, *shape))  # into row, out of column
     for source, target, k in transfers:
         p, q = home[source], home[target]
         if q <= p:
             raise ValueError(f"transfer {source} to {target} does not run downstream")
-        out, into = solved[p][2][source], solved[q][1][target]
-        for a in range(len(out)):
-            for b in range(len(into)):
-                at = (first[q] + b, first[p] + a)
-                flow[at] = flow.get(at, zero) + into[b] * k * out[a]
+        into, out = solved[q][1][target], solved[p][2][source]
+        flow = flow.at[first[q] : first[q + 1], first[p] : first[p + 1]].add(into[:, None] * k * out[None, :])
 
     # right eigenvectors (columns) of the lower-triangular rate matrix, then their inverse, both by substitution
-    right: dict[tuple[int, int], Array] = {}
-    for k in range(size):
-        right[k, k] = jnp.ones(shape)
-        for j in range(k + 1, size):
-            terms = [flow[j, i] * right[i, k] for i in range(k, j) if (j, i) in flow and (i, k) in right]
-            if terms:
-                right[j, k] = sum(terms[1:], terms[0]) / (rate[j] - rate[k])
-    inverse: dict[tuple[int, int], Array] = {}
-    for k in range(size):
-        inverse[k, k] = jnp.ones(shape)
-        for j in range(k + 1, size):
-            terms = [right[j, i] * inverse[i, k] for i in range(k, j) if (j, i) in right and (i, k) in inverse]
-            if terms:
-                inverse[j, k] = -sum(terms[1:], terms[0])
+    one = jnp.ones(shape)
+    right = jnp.zeros_like(flow).at[0, 0].set(one)
+    inverse = right
+    for j in range(1, size):
+        same = np.array(block_of[:j]) == block_of[j]  # no flow between modes of one block, and rates may be equal
+        gap = jnp.where(same[:, None], 1.0, rate[j] - rate[:j])
+        row = jnp.einsum("in,ikn->kn", flow[j, :j], right[:j, :j]) / gap
+        right = right.at[j, :j].set(jnp.where(same[:, None], 0.0, row)).at[j, j].set(one)
+        inverse = inverse.at[j, :j].set(-jnp.einsum("in,ikn->kn", right[j, :j], inverse[:j, :j])).at[j, j].set(one)
 
     def gain(arrivals: Mapping[str, Array | float]) -> Array:
-        block_gain = [zero] * size
+        written = jnp.zeros((size, *shape))
         for compartment, fraction in arrivals.items():
             q = home[compartment]
-            for b, w in enumerate(solved[q][1][compartment]):
-                block_gain[first[q] + b] = block_gain[first[q] + b] + w * fraction
-        return jnp.stack(
-            [sum((inverse[j, k] * block_gain[k] for k in range(size) if (j, k) in inverse), zero) for j in range(size)]
-        )
+            written = written.at[first[q] : first[q + 1]].add(solved[q][1][compartment] * fraction)
+        return jnp.einsum("jkn,kn->jn", inverse, written)
 
     def weights(compartment: str, volume: Array, weight_g_per_mol: float) -> Array:
         q = home[compartment]
-        nmol_per_L = 1e6 / weight_g_per_mol / volume
-        read = solved[q][2][compartment]
-        return jnp.stack(
-            [
-                sum((read[b] * right[first[q] + b, k] for b in range(len(read)) if (first[q] + b, k) in right), zero)
-                * nmol_per_L
-                for k in range(size)
-            ]
-        )
+        read = jnp.einsum("in,ikn->kn", solved[q][2][compartment], right[first[q] : first[q + 1]])
+        return read * 1e6 / weight_g_per_mol / volume
 
     return LinearSystem(
-        rates=jnp.stack(rate),
+        rates=rate,
         inputs=jnp.stack([gain(a) for a in channels.values()], 1),
         outputs=jnp.stack([weights(*spec) for spec in analytes.values()]),
         channels=tuple(channels),

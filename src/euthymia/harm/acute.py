@@ -44,12 +44,17 @@ class BloodPressure(eqx.Module):
     sd_between_sessions: float
     mean_drift: float
     age_factor: float
+    older_from: float
     diastolic_ratio: float
 
     def rise(self, s_ketamine_ng_per_mL: Array, patient: Array, age_y: Array) -> Array:
         """Systolic rise the drug causes."""
         drug = self.maximum * s_ketamine_ng_per_mL / (s_ketamine_ng_per_mL + self.s_ketamine_half)
-        return drug * jnp.exp(self.sd_between_patients * patient) * jnp.where(age_y >= 65, self.age_factor, 1.0)
+        return (
+            drug
+            * jnp.exp(self.sd_between_patients * patient)
+            * jnp.where(age_y >= self.older_from, self.age_factor, 1.0)
+        )
 
     def highest_reading(self, rise: Array, session: Array) -> Array:
         """The highest of a session's readings, which also rises by chance."""

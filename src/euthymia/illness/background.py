@@ -3,8 +3,9 @@
     P_i(t) = k_study c_i [ a (1 - exp(-s/t_on)) exp(-ln2 s/t_a)
                            + b (1 - exp(-t/t_early))  +  c (1 - exp(-t/t_slow)) ]
 
-a: expectancy, s hours after the start of a session; b, c: early and slow levels set by the design; c_i: the patient's
-own readiness. Design moves response rates more than the dose does, so it is never assumed silently.
+a: expectancy, s hours after the start of a session (the last or the one before, whichever still gives more);
+b, c: early and slow levels set by the design; c_i: the patient's own readiness. Design moves response rates more than
+the dose does, so it is never assumed silently.
 """
 
 from math import log
@@ -56,9 +57,13 @@ class Background(eqx.Module):
         )
 
     def level(self, time_h: Array, hours_since_session: Array) -> Array:
-        """Level at `time_h` for a patient of typical readiness; infinite `hours_since_session`: no session yet."""
+        """Level at `time_h` for a patient of typical readiness.
+
+        hours_since_session: [sessions, times], or [times] for one; infinite where there was none yet.
+        """
         rise = 1 - jnp.exp(-hours_since_session / self.session_onset)
         acute = self.session_amplitude * rise * jnp.exp(-log(2) * hours_since_session / self.session_half_life)
+        acute = acute.max(0) if acute.ndim > time_h.ndim else acute
         early = self.early * (1 - jnp.exp(-time_h / self.early_time))
         slow = self.slow * (1 - jnp.exp(-time_h / self.slow_time))
         return acute + early + slow

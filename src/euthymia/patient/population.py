@@ -5,7 +5,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from scipy.special import ndtr, ndtri
@@ -62,7 +61,7 @@ VARIED = (
 
 
 class Patients(eqx.Module):
-    """People; every array has shape [patients].
+    """People; every array (NumPy outside compiled code) has shape [patients].
 
     index: the number that keys their random draws; female, resistant (treatment resistant), benzodiazepine, asian,
     japanese: 0 or 1; baseline_madrs: points (0 for healthy volunteers); failed_trials: of antidepressants;
@@ -141,7 +140,7 @@ class Patients(eqx.Module):
             if len(bad):
                 raise UserError(f"{name} of patient {bad[0] + 1} is {values[bad[0]]:g}; allowed is {low} to {high}.")
         drawn = draw(population, n, seed)
-        wide = {k: jnp.broadcast_to(jnp.asarray(v), (n,)) for k, v in arrays.items()}
+        wide = {k: np.broadcast_to(v, (n,)) for k, v in arrays.items()}
         return eqx.tree_at(lambda p: [getattr(p, k) for k in wide], drawn, list(wide.values()))
 
 
@@ -225,18 +224,16 @@ def draw(
         if agent not in SITES:
             raise UserError(f"no published interaction for {agent!r}; known: {', '.join(SITES)}.")
     intrinsic, gut = combined(agents) if agents else (1.0, 1.0)
-    index = jnp.arange(first, first + patients)
+    index = np.arange(first, first + patients)
     drawn = normals(seed, {name: np.zeros(1) for name in (*VARIED, *COVARIATES)}, index)
     table = np.clip(np.asarray(drawn.table), -DEVIATE_LIMIT, DEVIATE_LIMIT)
     z = dict(zip((*VARIED, *COVARIATES), table, strict=True))
     covariates = _covariates(population, z)
-    one = jnp.ones(patients)
-    return Patients(
-        index=index,
-        **{k: jnp.asarray(a) for k, a in covariates.items()},
-        z={k: jnp.asarray(z[k]) for k in VARIED},
-        intrinsic_clearance=intrinsic * one,
-        gut_availability=gut * one,
-        seed=seed,
-        population=population,
-    )
+    one = np.ones(patients)
+    fields: dict[str, Any] = covariates | {
+        "index": index,
+        "z": {name: z[name] for name in VARIED},
+        "intrinsic_clearance": intrinsic * one,
+        "gut_availability": gut * one,
+    }
+    return Patients(**fields, seed=seed, population=population)

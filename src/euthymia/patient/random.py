@@ -50,10 +50,10 @@ class Draws(eqx.Module):
         return self.table[first:last]
 
 
-def normals(seed: int, streams: Mapping[str, np.ndarray], patient: Array) -> Draws:
+def normals(seed: int, streams: Mapping[str, np.ndarray], patient: Array | np.ndarray) -> Draws:
     """Draw every stream at once. streams: name to occasions (integers); patient: [patients]."""
     ids = np.concatenate([np.full(len(o), stream_id(n), np.uint32) for n, o in streams.items()])
     occasions = np.concatenate([np.asarray(o) for o in streams.values()]).astype(np.uint32)
     ends = np.cumsum([len(o) for o in streams.values()]).tolist()
     rows = tuple((n, e - len(o), e) for (n, o), e in zip(streams.items(), ends, strict=True))
-    return Draws(_table(jnp.asarray(seed), jnp.asarray(ids), jnp.asarray(occasions), patient), rows)
+    return Draws(_table(jnp.asarray(seed), jnp.asarray(ids), jnp.asarray(occasions), jnp.asarray(patient)), rows)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from euthymia.brain.plasticity import Plasticity
 from euthymia.course.result import Course
 from euthymia.report import charts
 from euthymia.report.charts import Chart
@@ -37,20 +36,6 @@ def _peak(name: str, scale: float = 1.0) -> Callable[[Course], np.ndarray | None
     return lambda course: course.sessions[name] * scale if name in course.sessions else None
 
 
-def _peak_surge(course: Course) -> np.ndarray | None:
-    """The surge passes every occupancy on its way to the peak, so its own peak follows from the peak occupancy."""
-    if "peak surge" in course.sessions:
-        return course.sessions["peak surge"]
-    variants = course.provenance.variants
-    if "peak occupancy" not in course.sessions or "arketamine_route" in variants:
-        return None
-    occupied = np.linspace(0.0, 0.999, 2000)
-    switches = {"ampa_block": float(variants.get("ampa_antagonist") == "yes")}
-    chain = Plasticity.from_evidence(durability=np.ones(1), **switches)  # type: ignore[arg-type]
-    surge = np.asarray(chain.signals({"binding": occupied / (1 - occupied)})["surge"])  # type: ignore[dict-item]
-    return np.interp(course.sessions["peak occupancy"], occupied, np.maximum.accumulate(surge))
-
-
 LINKS = (
     Link("ketamine", "Ketamine in plasma", "ng/mL", "Both enantiomers together.",
          _value("ketamine"), _peak("peak ketamine")),
@@ -59,7 +44,7 @@ LINKS = (
     Link("occupancy", "NMDA receptors occupied", "%", "By both enantiomers and norketamine.",
          _value("occupancy", 100), _peak("peak occupancy", 100)),
     Link("surge", "Glutamate surge", "0 to 1", "Disinhibition; lost again at anaesthetic occupancy.",
-         _value("surge"), _peak_surge, 1.0),
+         _value("surge"), _peak("peak surge"), 1.0),
     Link("bdnf", "BDNF drive", "0 to 1", "No human time course with numbers: half-life assumed.",
          _value("bdnf"), _peak("peak bdnf"), 1.0),
     Link("functional", "Functional plasticity", "0 to 1", "Fast: existing synapses speak louder.",

@@ -5,6 +5,7 @@ The bundle comes out of vl-convert (about two seconds); it is kept in the user's
 
 import os
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 
 NOTICE = (
@@ -15,24 +16,37 @@ NOTICE = (
 SNIPPET = "window.vegaEmbed = vegaEmbed;"
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "euthymia"
+def _kept() -> Path | None:
+    """Where the bundle is kept; None without a home folder."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None
+    return base / "euthymia" / f"vega-{version('vl-convert-python')}.js"
+
+
+def _read() -> str | None:
+    kept = _kept()
+    try:
+        text = kept.read_text(encoding="utf-8") if kept else ""
+    except OSError:
+        return None
+    return text if text.endswith(SNIPPET + "\n") else None
+
+
+def is_kept() -> bool:
+    """Whether a former report left the bundle in the cache."""
+    return _read() is not None
 
 
 @lru_cache
 def bundle() -> str:
     """The libraries as one script that defines `vegaEmbed`."""
+    text, kept = _read(), _kept()
+    if text is not None:
+        return text
     import vl_convert
 
-    versions = f"{vl_convert.get_vega_version()}-{vl_convert.get_vegalite_versions()[-1]}"
-    kept = None
-    try:
-        kept = _cache() / f"vega-{versions}.js"
-        text = kept.read_text(encoding="utf-8")
-        if text.endswith(SNIPPET + "\n"):
-            return text
-    except (OSError, RuntimeError):  # RuntimeError: no home folder
-        pass
     # a closing tag inside a string would end the script element of the page
     text = NOTICE + vl_convert.javascript_bundle(SNIPPET).replace("</script", "<\\/script") + f"\n// {SNIPPET}\n"
     if kept is not None:

@@ -1,7 +1,7 @@
 """From an arm of a trial to its simulated patients, whose effects can be scaled to the study afterwards."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
@@ -133,8 +133,10 @@ def _shape(planned: Schedule) -> tuple:
     return tuple((a.time_h, a.compound, a.route, a.dose_mg, a.duration_h) for a in planned.administrations)
 
 
-def simulate_arms(trials: TrialSet, people: Patients) -> dict[str, SimulatedArm]:
-    """Every arm of every trial in the same virtual patients, by name."""
+def simulate_arms(
+    trials: TrialSet, people: Patients, progress: Callable[[int, int], None] | None = None
+) -> dict[str, SimulatedArm]:
+    """Every arm of every trial in the same virtual patients, by name. progress: called with (arms done, arms)."""
     endpoints = [e for t in trials.trials for e in t.endpoints]
     alike: dict[tuple, list[tuple[Trial, Arm, Schedule, tuple[float, ...]]]] = defaultdict(list)
     for trial, arm in trials.arms():
@@ -158,4 +160,6 @@ def simulate_arms(trials: TrialSet, people: Patients) -> dict[str, SimulatedArm]
     with ThreadPoolExecutor(WORKERS) as pool:
         for done in pool.map(run, alike.values()):
             found |= done
+            if progress:
+                progress(len(found), len(list(trials.arms())))
     return found

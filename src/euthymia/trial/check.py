@@ -1,6 +1,6 @@
 """The model against the trials it was fitted to: predicted, observed and interval, as one table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -156,10 +156,11 @@ def _cells(r: Row) -> tuple[str, ...]:
     )
 
 
-def calibration_check(patients: int = 2000, seed: int = 1) -> Check:
+def calibration_check(patients: int = 2000, seed: int = 1, progress: Callable[[int, int], None] | None = None) -> Check:
     """Compare the model as shipped with the depression arms it was calibrated on.
 
-    patients: virtual patients per arm (the same in every arm); seed: of every random number.
+    patients: virtual patients per arm (the same in every arm); seed: of every random number; progress: called with
+    (arms done, arms).
     Reads outcomes of the calibration set only. Raises UserError for fewer than 100 patients.
     """
     if isinstance(patients, bool) or not isinstance(patients, int) or patients < MINIMUM_PATIENTS:
@@ -168,7 +169,7 @@ def calibration_check(patients: int = 2000, seed: int = 1) -> Check:
     seen = {e: observed(e) for t in trials.trials for e in t.endpoints}
     reasons = {arm.arm: arm.reasons() for _, arm in trials.arms()}
     people = mirrored(draw("TRD", (patients + 1) // 2, seed))
-    arms = simulate_arms(trials, people)
+    arms = simulate_arms(trials, people, progress)
     rng = np.random.default_rng(seed)
     fitted, drawn = _levels(trials, rng)
     at_fit = {name: arm.scores(*fitted[arm.trial]) for name, arm in arms.items()}

@@ -1,6 +1,6 @@
 """The model against every published plasma level of the evidence: predicted beside observed, row by row."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -248,8 +248,10 @@ def _row(row: Plasma, how: Reading | str, curves: Mapping[str, np.ndarray]) -> P
     )
 
 
-def plasma_check() -> PlasmaCheck:
+def plasma_check(progress: Callable[[int, int], None] | None = None) -> PlasmaCheck:
     """Compare the dispositions with every plasma row of the evidence. Takes some ten seconds.
+
+    progress: called with (regimens done, regimens).
 
     Typical patients weigh 70 kg; intervals come from 500 virtual healthy volunteers, or people with TRD where the study
     took them.
@@ -258,8 +260,10 @@ def plasma_check() -> PlasmaCheck:
     plans = [plan(r) for r in rows]
     body = people()
     curves = {p.regimen: {} for p in plans if isinstance(p, Reading)}
-    for regimen in curves:
+    for done, regimen in enumerate(curves, 1):
         curves[regimen] = levels(regimen, body)
+        if progress:
+            progress(done, len(curves))
     return PlasmaCheck(
         tuple(_row(r, p, curves[p.regimen] if isinstance(p, Reading) else {}) for r, p in zip(rows, plans, strict=True))
     )
