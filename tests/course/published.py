@@ -308,11 +308,9 @@ def non_drug(calendar: Schedule, t: float) -> float:
     if design.setting == "inpatient":
         b, c = b + value("background.early_inpatient"), c + value("background.slow_inpatient")
     before = [a.time_h for a in calendar.administrations if a.time_h < t]
-    acute = 0.0
-    if before:
-        since = t - before[-1]
-        acute = value("background.session_amplitude") * (1 - math.exp(-since / value("background.session_onset")))
-        acute *= 0.5 ** (since / value("background.session_half_life"))
+    rise, half = value("background.session_onset"), value("background.session_half_life")
+    terms = [(1 - math.exp(-(t - b4) / rise)) * 0.5 ** ((t - b4) / half) for b4 in before[-2:]]
+    acute = value("background.session_amplitude") * max(terms, default=0.0)
     level = b * (1 - math.exp(-t / value("background.early_time"))) + c * (
         1 - math.exp(-t / value("background.slow_time"))
     )
