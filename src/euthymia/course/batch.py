@@ -1,5 +1,7 @@
 """One batch of patients through one plan: the compiled heart of a simulation."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -29,6 +31,10 @@ ALWAYS = ("ketamine", "norketamine", "occupancy", "surge", *STATES)
 WATCHED = ("occupancy", "surge", "bdnf", "ketamine", "S-ketamine", "norketamine")
 
 
+Numbers = Any
+"""An array: NumPy's outside compiled code, JAX's inside."""
+
+
 class Timing(eqx.Module):
     """The plan's times as arrays for the compiled code.
 
@@ -38,17 +44,17 @@ class Timing(eqx.Module):
     """
 
     steps: Steps
-    observe_h: Array
-    since_session_h: Array
-    session_at: Array
-    minute: Array
-    amount_of: Array
-    inflow_of: Array
-    amount_counts: Array
-    inflow_counts: Array
-    session_of: Array
-    observed: Array
-    earlier: Array
+    observe_h: Numbers
+    since_session_h: Numbers
+    session_at: Numbers
+    minute: Numbers
+    amount_of: Numbers
+    inflow_of: Numbers
+    amount_counts: Numbers
+    inflow_counts: Numbers
+    session_of: Numbers
+    observed: Numbers
+    earlier: Numbers
     days: int = eqx.field(static=True)
 
 
@@ -59,12 +65,12 @@ class Setting(eqx.Module):
     """
 
     background: Background
-    multicentre: Array
-    antidepressants: tuple[tuple[Array, Array, Array], ...]
-    dose_mg: Array
-    dose_mg_per_kg: Array
-    cap_mg: Array
-    input_h: Array
+    multicentre: Numbers
+    antidepressants: tuple[tuple[Numbers, Numbers, Numbers], ...]
+    dose_mg: Numbers
+    dose_mg_per_kg: Numbers
+    cap_mg: Numbers
+    input_h: Numbers
     variants: Variants = eqx.field(static=True)
     pathways: tuple[Pathway, ...] = eqx.field(static=True)
     doses: tuple[tuple[int, float, str], ...] = eqx.field(static=True)  # pathway, enantiomer share, input key
@@ -263,8 +269,8 @@ NEEDED = ("occupancy", "functional", "labile", "consolidated", "S-ketamine")
 
 def compile_read_out(setting: Setting, timing: Timing, patients: Patients) -> None:
     """Compile `read_out` on blank input, so that it can happen while `advance` compiles on another core."""
-    blank = jnp.asarray(np.zeros((len(timing.observe_h), len(patients))))
-    peak = {name: jnp.asarray(np.zeros((len(timing.earlier), len(patients)))) for name in WATCHED}
+    blank: Any = np.zeros((len(timing.observe_h), len(patients)))
+    peak: Any = {name: np.zeros((len(timing.earlier), len(patients))) for name in WATCHED}
     draws = draw_batch(timing, patients)
     read_out(setting, timing, patients, draws, dict.fromkeys(NEEDED, blank), peak)
 
@@ -272,7 +278,7 @@ def compile_read_out(setting: Setting, timing: Timing, patients: Patients) -> No
 def run_batch(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[str, Array], dict[str, Array]]:
     """One batch from drug to mood and harm: everything that is observed, and everything by session."""
     brain, peak = advance(setting, timing, patients)
-    blank = jnp.asarray(np.zeros((len(timing.observe_h), len(patients))))
-    needed = {name: brain.get(name, blank) for name in NEEDED}
+    blank: Any = np.zeros((len(timing.observe_h), len(patients)))
+    needed: Any = {name: brain.get(name, blank) for name in NEEDED}
     values, by_session = read_out(setting, timing, patients, draw_batch(timing, patients), needed, peak)
     return brain | values, by_session

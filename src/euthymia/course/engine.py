@@ -49,7 +49,8 @@ class Steps(eqx.Module):
         """Padded to round sizes, so that courses of about the same length share one compilation."""
         h_class = np.pad(mesh.h_class, (0, -len(mesh.h_class) % PAD_STEPS))
         lengths = np.pad(mesh.lengths, (0, -len(mesh.lengths) % PAD_LENGTHS), constant_values=1.0)
-        return Steps(*(jnp.asarray(x) for x in (mesh.first, mesh.last, h_class, lengths)))
+        arrays: Any = (mesh.first, mesh.last, h_class, lengths)
+        return Steps(*arrays)
 
 
 class Trajectory(NamedTuple):

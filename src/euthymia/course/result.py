@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -153,6 +154,10 @@ class Course:
         >>> print(eu.simulate("ketamine-iv-single", patients=64, weeks=1).summary().rows[0].label)
         response at 24 h
         """
+        return self._summary
+
+    @cached_property
+    def _summary(self) -> Summary:
         weeks = self.time_h[-1] / 168
         title = f"{self.protocol.title}: {self.patients:,} virtual patients over {weeks:g} weeks"
         return Summary(title, tuple(summarise(self.table, f"week {weeks:g}", self.has_drug)))

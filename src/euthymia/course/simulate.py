@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import polars as pl
 
@@ -53,17 +52,17 @@ def _timing(plan: Plan, calendar: Schedule, observe_h: np.ndarray, level: float)
     active = np.array([a.compound in COMPOUNDS for a in calendar.administrations[: len(session_h)]], float)
     return Timing(
         steps=Steps.of(mesh),
-        observe_h=jnp.asarray(observe_h),
-        since_session_h=jnp.asarray(since),
-        session_at=jnp.asarray(at),
-        minute=jnp.asarray(np.round(observe_h * 60).astype(int)),
-        amount_of=jnp.asarray(plan.amount_of),
-        inflow_of=jnp.asarray(plan.inflow_of),
-        amount_counts=jnp.asarray(plan.amount_counts),
-        inflow_counts=jnp.asarray(plan.inflow_counts),
-        session_of=jnp.asarray(plan.session_of),
-        observed=jnp.asarray(plan.observed - 1),
-        earlier=jnp.asarray(np.concatenate([[0.0], np.cumsum(active)])[:-1]),
+        observe_h=np.asarray(observe_h),
+        since_session_h=np.asarray(since),
+        session_at=np.asarray(at),
+        minute=np.asarray(np.round(observe_h * 60).astype(int)),
+        amount_of=np.asarray(plan.amount_of),
+        inflow_of=np.asarray(plan.inflow_of),
+        amount_counts=np.asarray(plan.amount_counts),
+        inflow_counts=np.asarray(plan.inflow_counts),
+        session_of=np.asarray(plan.session_of),
+        observed=np.asarray(plan.observed - 1),
+        earlier=np.asarray(np.concatenate([[0.0], np.cumsum(active)])[:-1]),
         days=int(np.ceil(observe_h[-1] / 24.0)) + 1,
     )
 
@@ -72,21 +71,21 @@ def _setting(plan: Plan, calendar: Schedule, variants: Variants, absorption: Map
     design = calendar.design
     treatments = tuple(
         (
-            jnp.asarray(d.start_h),
-            jnp.asarray(np.inf if d.stop_h is None else d.stop_h),
-            jnp.asarray(evidence.value(ANTIDEPRESSANT_SIZE[d.kind]) if d.kind in ANTIDEPRESSANT_SIZE else 1.0),
+            np.asarray(d.start_h),
+            np.asarray(np.inf if d.stop_h is None else d.stop_h),
+            np.asarray(evidence.value(ANTIDEPRESSANT_SIZE[d.kind]) if d.kind in ANTIDEPRESSANT_SIZE else 1.0),
         )
         for d in calendar.daily
     )
     return Setting(
         # as arrays: another design needs no new compilation
-        background=jax.tree.map(jnp.asarray, Background.of(design.expectancy, design.setting == "inpatient")),
-        multicentre=jnp.asarray(evidence.value("depression.multicentre_factor") if design.sites == "many" else 1.0),
+        background=jax.tree.map(np.asarray, Background.of(design.expectancy, design.setting == "inpatient")),
+        multicentre=np.asarray(evidence.value("depression.multicentre_factor") if design.sites == "many" else 1.0),
         antidepressants=treatments,
-        dose_mg=jnp.asarray([d.mg or 0.0 for d in plan.doses]),
-        dose_mg_per_kg=jnp.asarray([d.mg_per_kg or 0.0 for d in plan.doses]),
-        cap_mg=jnp.asarray([np.inf if d.cap_mg is None else d.cap_mg for d in plan.doses]),
-        input_h=jnp.asarray([e.duration_h or 1.0 for e in plan.entries]),
+        dose_mg=np.asarray([d.mg or 0.0 for d in plan.doses]),
+        dose_mg_per_kg=np.asarray([d.mg_per_kg or 0.0 for d in plan.doses]),
+        cap_mg=np.asarray([np.inf if d.cap_mg is None else d.cap_mg for d in plan.doses]),
+        input_h=np.asarray([e.duration_h or 1.0 for e in plan.entries]),
         variants=variants,
         pathways=plan.pathways,
         doses=tuple((d.pathway, d.share, d.input_key) for d in plan.doses),
