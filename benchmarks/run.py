@@ -40,7 +40,6 @@ ENGINES = (
     Engine("AMICI CVODES", "peers.amici_cvodes", "amici", w.RTOL, 200),
     Engine(YARDSTICK, "peers.libroadrunner_cvode", "libroadrunner", w.RTOL, 500),
     Engine("numbalsoda LSODA", "peers.numbalsoda_solvers", "numbalsoda", w.RTOL, 1000),
-    Engine("Euthymia, mesh level 0.8", "euthymia_engine", "euthymia", 0.8, 10_000),
     Engine("Euthymia, mesh level 1", "euthymia_engine", "euthymia", 1.0, 10_000),
     Engine("Euthymia, mesh level 2", "euthymia_engine", "euthymia", 2.0, 10_000),
 )

@@ -12,10 +12,10 @@ import numpy as np
 # A step lasts a share of the time since the input began, up to one hour after it; later, steps are set by what still
 # moves: (until this many hours after an input began, step in h). A higher level divides every step.
 STEPS_PER_OCTAVE = 3
-LATE_STEPS = ((2.0, 1 / 4), (4.0, 2 / 5), (8.0, 4 / 5), (24.0, 1.6), (48.0, 4.0), (96.0, 8.0), (np.inf, 12.0))
+LATE_STEPS = ((2.0, 1 / 4), (4.0, 2 / 5), (8.0, 4 / 5), (24.0, 1.6), (48.0, 24 / 7), (96.0, 6.0), (np.inf, 12.0))
 # The first zone after a beginning is cut into equal steps. It, and the restart after an end, shrink with the fastest
 # rate of the system; an injection rises much faster than either.
-FIRST_ZONE_H, AFTER_END_H, AT_RATE_PER_H = 1 / 48, 0.1, 2.5
+FIRST_ZONE_H, AFTER_END_H, AT_RATE_PER_H = 1 / 48, 0.1, 8.0
 INJECTION_H, INJECTION_ZONE_H = 0.1, 1 / 960
 CLOSE_H = 1e-7  # times nearer than this (0.4 ms) are one
 BEGINS, ENDS, OBSERVES = 2, 1, 0
