@@ -85,7 +85,7 @@ def _disposition(p: dict[str, jax.Array]) -> LinearSystem:
 
 
 def _fastest_rate_per_h() -> float:
-    """How fast drug leaves the central volume of a typical patient, all ways together: what the product's mesh takes."""
+    """How fast drug leaves the central volume of a typical patient, all ways together (as `euthymia.drug` says it)."""
     typical = {row[0]: row[1] for row in w.PARAMETERS}
     return (typical["CL"] + typical["Q2"] + typical["Q3"]) / typical["V1"]
 

@@ -59,8 +59,13 @@ def test_all_tables_are_searched():
 
 
 def test_a_hit_prints_value_unit_source_and_how_it_was_seen():
-    hit = evidence.search("otto2021.clearance")[0]
-    assert all(part in str(hit) for part in (hit.value, hit.unit, hit.source, "verified"))
+    for id, how in (
+        ("receptor.ketamine_half_occupancy", "verified"),
+        ("otto2021.clearance", "seen second-hand"),  # read in a transcription
+        ("absorption.intramuscular_bioavailability", "NOT verified"),
+    ):
+        hit = evidence.search(id)[0]
+        assert all(part in str(hit) for part in (hit.value, hit.unit, hit.source, how))
 
 
 def test_what_was_not_verified_says_so():

@@ -159,7 +159,7 @@ def _model() -> Found:
             population=_joined(part if name else "", row.species),
             source=row.source,
             where=row.where,
-            verified="yes" if row.verified else "no",
+            verified=row.seen,
         )
         yield hit, "", f"{row.kind} {row.note}", row.species in ("human", "")
 

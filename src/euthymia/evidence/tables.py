@@ -66,6 +66,11 @@ class Parameter(Row):
     verified: bool
     note: str
 
+    @property
+    def seen(self) -> Verified:
+        """How the number was seen: at its source, in somebody else's transcription, or not at all."""
+        return "no" if not self.verified else "secondary" if "secondary" in self.where else "yes"
+
     def problems(self) -> Problems:
         yield from super().problems()
         if self.kind == "assumed":

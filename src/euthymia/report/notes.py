@@ -143,17 +143,17 @@ def variants(lines: Sequence[Line]) -> list[tuple[str, str, str]]:
 
 
 def assumptions(lines: Sequence[Line]) -> list[Assumption]:
-    """Every number the model may have used here that is assumed, or that nobody verified."""
+    """Every number the model may have used here that is assumed, unverified, or seen second-hand only."""
     return [
         Assumption(
             p.id,
             f"{p.value:g} {p.unit}".replace(" -", ""),
             f"{p.low:g} to {p.high:g}" if p.low is not None and p.high is not None else "",
-            "assumed" if p.kind == "assumed" else f"{p.kind}, not verified",
+            "assumed" if p.kind == "assumed" else f"{p.kind}, {'not verified' if p.seen == 'no' else 'second-hand'}",
             p.note,
         )
         for p in evidence.model_parameters()
-        if (p.kind == "assumed" or not p.verified) and _used(p, lines)
+        if (p.kind == "assumed" or p.seen != "yes") and _used(p, lines)
     ]
 
 
