@@ -11,7 +11,7 @@ from euthymia.protocol.calendar import Administration, DailyTreatment, Design, S
 if TYPE_CHECKING:
     from euthymia.protocol.document import Protocol, json_schema
     from euthymia.protocol.expand import schedule
-    from euthymia.protocol.library import canonical_json, catalogue, check, fingerprint, load, loads
+    from euthymia.protocol.loader import canonical_json, catalogue, check, fingerprint, load, loads
     from euthymia.protocol.plain_words import explain
 
 __all__ = [
@@ -37,12 +37,12 @@ _HOME = {
     "json_schema": "document",
     "schedule": "expand",
     "explain": "plain_words",
-    "canonical_json": "library",
-    "catalogue": "library",
-    "check": "library",
-    "fingerprint": "library",
-    "load": "library",
-    "loads": "library",
+    "canonical_json": "loader",
+    "catalogue": "loader",
+    "check": "loader",
+    "fingerprint": "loader",
+    "load": "loader",
+    "loads": "loader",
 }
 
 
