@@ -28,7 +28,7 @@ test: install ## lint, types, import rules and all tests
 lint: install ## style, types and import rules only
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 bench: ## speed against peers, in an environment of its own (see benchmarks/README.md)
