@@ -3,6 +3,9 @@
 import jax
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jax.extend.random import threefry_2x32
 from scipy.special import ndtri
 from scipy.stats import rankdata, truncnorm
 
@@ -10,7 +13,7 @@ from euthymia.errors import UserError
 from euthymia.evidence import value
 from euthymia.patient import POPULATIONS, Patients, draw
 from euthymia.patient.population import DEVIATE_LIMIT, VARIED
-from euthymia.patient.random import normals, stream_id
+from euthymia.patient.random import normals, stream_id, threefry
 
 MANY = 20_000
 SIGMAS = 4.5  # sampling errors allowed; with about fifty comparisons a false alarm is a matter of 1 in 3,000
@@ -150,6 +153,19 @@ def test_the_same_illness_need_not_be_resistant():
 
 
 # --- random numbers ---------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=4, max_size=4))
+def test_the_hash_is_threefry(words):
+    key, counter = np.array(words, np.uint32).reshape(2, 2)
+    ours = threefry((key[:1], key[1:]), (counter[:1], counter[1:]))
+    theirs = threefry_2x32(jax.numpy.asarray(key), jax.numpy.asarray(counter))
+    assert np.array_equal(np.concatenate(ours), theirs)
+
+
+def test_compiled_draws_are_the_same():
+    by_hand, compiled = (normals(3, {"a": np.arange(20)}, np.arange(500), compiled=c) for c in (False, True))
+    np.testing.assert_allclose(by_hand["a"], compiled["a"], rtol=1e-9, atol=1e-12)
 
 
 def test_a_draw_depends_on_its_counter_alone():

@@ -154,7 +154,7 @@ def draw_batch(timing: Timing, patients: Patients) -> Draws:
         "dissociation session": sessions,
         "blood pressure session": sessions,
     }
-    return normals(patients.seed, streams, patients.index)
+    return normals(patients.seed, streams, patients.index, compiled=True)
 
 
 # Wide vectors suit long loops over patients; a processor without them splits each in two.

@@ -5,14 +5,17 @@ Threefry hashes the counter (patient, occasion) under the key (seed, stream): Sa
 """
 
 from collections.abc import Mapping
+from typing import Any
 from zlib import crc32
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.extend.random import threefry_2x32
+from scipy.special import ndtri
+
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = 0x1BD11BDA
 
 
 def stream_id(name: str) -> int:
@@ -20,40 +23,49 @@ def stream_id(name: str) -> int:
     return crc32(name.encode())
 
 
-def _normal(key: Array, counter: Array) -> Array:
-    """Standard normals from counters [2, n] under a key [2]: 53 bits of each hash, by the inverse distribution."""
-    high, low = threefry_2x32(key, counter.ravel()).reshape(counter.shape)
-    bits = (high.astype(jnp.uint64) << 21) | (low.astype(jnp.uint64) >> 11)
-    uniform = (bits.astype(jnp.float64) + 0.5) * 2.0**-53
-    return jnp.sqrt(2.0) * jax.scipy.special.erfinv(2 * uniform - 1)
+def threefry(key: tuple[Any, Any], counter: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Threefry-2x32, 20 rounds: two hashes of a counter under a key. All uint32 arrays, NumPy's or JAX's, broadcast."""
+    schedule = (*key, key[0] ^ key[1] ^ np.uint32(PARITY))
+    a, b = counter[0] + key[0], counter[1] + key[1]
+    for turn in range(5):
+        for rotation in ROTATIONS[turn % 2]:
+            a = a + b
+            b = (b << np.uint32(rotation) | b >> np.uint32(32 - rotation)) ^ a
+        a = a + schedule[(turn + 1) % 3]
+        b = b + (schedule[(turn + 2) % 3] + np.uint32(turn + 1))
+    return a, b
+
+
+def _uniform(seed: Any, stream: Any, occasion: Any, patient: Any) -> Any:
+    """Uniforms [streams and occasions, patients] inside 0 to 1, from 53 bits of each hash."""
+    high, low = threefry((seed, stream[:, None]), (patient[None], occasion[:, None]))
+    return ((high.astype(np.uint64) << np.uint64(21) | (low >> np.uint32(11))) + 0.5) * 2.0**-53
 
 
 @jax.jit
-def _table(seed: Array, stream: Array, occasion: Array, patient: Array) -> Array:
-    who = patient.astype(jnp.uint32)
-
-    def row(stream, occasion):
-        key = jnp.stack([seed.astype(jnp.uint32), stream])
-        return _normal(key, jnp.stack([who, jnp.full_like(who, occasion)]))
-
-    return jax.vmap(row)(stream, occasion)
+def _compiled(*counters: Array) -> Array:
+    return np.sqrt(2.0) * jax.scipy.special.erfinv(2 * _uniform(*counters) - 1)
 
 
 class Draws(eqx.Module):
     """Standard normals of several streams for the same patients; `draws["name"]` is [occasions, patients]."""
 
-    table: Array
+    table: Any
     rows: tuple[tuple[str, int, int], ...] = eqx.field(static=True)
 
-    def __getitem__(self, name: str) -> Array:
+    def __getitem__(self, name: str) -> Any:
         first, last = next((a, b) for n, a, b in self.rows if n == name)
         return self.table[first:last]
 
 
-def normals(seed: int, streams: Mapping[str, np.ndarray], patient: Array | np.ndarray) -> Draws:
-    """Draw every stream at once. streams: name to occasions (integers); patient: [patients]."""
+def normals(seed: int, streams: Mapping[str, np.ndarray], patient: Array | np.ndarray, compiled: bool = False) -> Draws:
+    """Draw every stream at once. streams: name to occasions (integers); patient: [patients].
+
+    compiled: for many draws of one shape; a single draw takes less time than compiling it. Alike but for rounding.
+    """
     ids = np.concatenate([np.full(len(o), stream_id(n), np.uint32) for n, o in streams.items()])
     occasions = np.concatenate([np.asarray(o) for o in streams.values()]).astype(np.uint32)
     ends = np.cumsum([len(o) for o in streams.values()]).tolist()
     rows = tuple((n, e - len(o), e) for (n, o), e in zip(streams.items(), ends, strict=True))
-    return Draws(_table(jnp.asarray(seed), jnp.asarray(ids), jnp.asarray(occasions), jnp.asarray(patient)), rows)
+    counters = np.full((1, 1), seed, np.uint32), ids, occasions, np.asarray(patient).astype(np.uint32)
+    return Draws(_compiled(*counters) if compiled else ndtri(_uniform(*counters)), rows)
