@@ -41,7 +41,7 @@ docs: install ## regenerate the docs pages that hold results
 	$(BIN)/euthymia plasma --page docs
 
 lock: ## refresh requirements.lock from pyproject.toml (needs uv)
-	uv pip compile --group dev pyproject.toml --universal --python-version 3.11 --output-file requirements.lock
+	uv pip compile --group dev pyproject.toml --universal --python-version 3.11 --only-binary :all: --no-annotate --no-header --output-file requirements.lock
 
 clean: ## remove what the commands above made
 	rm -rf $(VENV) demo .pytest_cache .ruff_cache

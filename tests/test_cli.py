@@ -72,7 +72,7 @@ def test_what_cannot_be_done_is_one_sentence_with_what_is_allowed(capsys, tmp_pa
 def test_help_names_every_command(capsys):
     code, out, _ = run(capsys, "--help")
     assert code == 0
-    assert all(word in out for word in ("simulate", "demo", "protocols", "evidence", "calibration", "clinician"))
+    assert all(word in out for word in ("simulate", "demo", "protocols", "evidence", "validate", "clinician"))
 
 
 def test_help_loads_no_heavy_library():

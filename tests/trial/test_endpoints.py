@@ -5,9 +5,9 @@ import pytest
 
 from euthymia import evidence
 from euthymia.patient.population import draw
-from euthymia.trial.arms import Scores, mirrored
 from euthymia.trial.document import Endpoint
 from euthymia.trial.endpoints import predict
+from euthymia.trial.replicas import Scores, mirrored
 
 PEOPLE = draw("TRD", 400, 3)
 BASELINE = np.full(400, 30.0)

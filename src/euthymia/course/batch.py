@@ -78,7 +78,7 @@ class Setting(eqx.Module):
     absorption: tuple[tuple[str, float], ...] = eqx.field(static=True)
 
 
-def _drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive, dict[str, Array]]:
+def drug_drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive, dict[str, Array]]:
     """The linear system of these patients with its inputs, and the weights of the analytes."""
     body = patients.body()
     shown = setting.variants.hydroxynorketamine != "off"
@@ -169,7 +169,7 @@ def advance(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[
     zero = jnp.zeros((len(timing.observe_h), n))
     if not setting.pathways:
         return dict.fromkeys(ALWAYS, zero), {name: jnp.zeros((sessions, n)) for name in WATCHED}
-    drive, analytes = _drive(setting, timing, patients)
+    drive, analytes = drug_drive(setting, timing, patients)
     chain = _chain(setting, patients)
     run = integrate(chain, drive, timing.steps, ("occupancy", "surge", "bdnf"))
     pick, began = jnp.maximum(timing.observed, 0), (timing.observed >= 0)[:, None]
@@ -206,21 +206,17 @@ def read_out(
     zero = jnp.zeros_like(brain["occupancy"])
     plastic = depression.readout(brain["functional"], brain["labile"], brain["consolidated"])
     values: dict[str, Array] = {}
-    gain = depression.gain * jnp.exp(depression.sd_gain * patients.z["depression.gain"])
-    values["drug effect"] = plastic * gain * setting.multicentre
-    own = depression.antidepressant_gain * jnp.exp(
-        depression.sd_antidepressant_gain * patients.z["depression.antidepressant_gain"]
-    )
-    own = own * jnp.where(patients.resistant > 0, depression.resistance_factor, 1.0)
-    values["antidepressant effect"] = depression.adaptation(t, setting.antidepressants)[:, None] * own
+    kept = depression.age_factor(patients.age_y)
+    values["drug effect"] = kept * plastic * depression.own_gain(patients.z["depression.gain"]) * setting.multicentre
+    own = depression.own_antidepressant_gain(patients.z["depression.antidepressant_gain"], patients.resistant)
+    values["antidepressant effect"] = kept * depression.adaptation(t, setting.antidepressants)[:, None] * own
     level = setting.background.level(t, timing.since_session_h)
     readiness = jnp.exp(evidence.value("background.sd_between_patients") * patients.z["background"])
-    values["background effect"] = level[:, None] * readiness
+    values["background effect"] = kept * level[:, None] * readiness
     values["fluctuation"] = depression.fluctuation(t, draws["fluctuation"], patients.resistant)
-    without = values["background effect"] - values["fluctuation"]
-    effect = values["drug effect"] + values["antidepressant effect"] + without
-    values["MADRS"] = score(patients.baseline_madrs, effect)
-    values["MADRS untreated"] = score(patients.baseline_madrs, without)
+    treated = values["drug effect"] + values["antidepressant effect"] + values["background effect"]
+    for name, response in {"MADRS": treated, "MADRS untreated": values["background effect"]}.items():
+        values[name] = score(patients.baseline_madrs, response - values["fluctuation"])
     rated = values["MADRS"] + depression.rating_noise * draws["rating"]
     values["MADRS rated"] = jnp.clip(jnp.where(patients.baseline_madrs > 0, jnp.round(rated), 0.0), 0, 60)
 

@@ -5,9 +5,11 @@ equations are affine in their own state (see `brain.plasticity`); each is advanc
 `course.scheme`. Any object with `initial`, `signals` and `cascade` can be the chain: the engine knows no biology.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -67,6 +69,24 @@ def _linear(weights: dict[str, Array], x: Array) -> dict[str, Array]:
     return {name: (w * x).sum(0) for name, w in weights.items()}
 
 
+def _cascade_step(stages: Any, at: Sequence[dict[str, Array]], h: Array) -> dict[str, Array]:
+    """States at the end of a step. at: what is known at its start (with the states), middle and end; the states found
+    are added to the last two."""
+    start, mid, end = at
+    new = {}
+    for names, rates in stages:
+        a, b = zip(*(rates(known) for known in at), strict=True)
+        if len(names) == 1:
+            values = (scalar_step(start[names[0]], a, b, h),)
+        else:
+            mids, ends = pair_step((start[names[0]], start[names[1]]), a, b, h)
+            values = tuple(zip(mids, ends, strict=True))
+        for name, (at_mid, at_end) in zip(names, values, strict=True):
+            mid[name], end[name] = at_mid, at_end
+            new[name] = at_end
+    return new
+
+
 def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] = ()) -> Trajectory:
     """Run the chain over every segment of the mesh, from rest. Pure; compile it with `eqx.filter_jit`.
 
@@ -92,17 +112,7 @@ def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] =
         x_end = x_mid * e + f
         start, mid, end = {**known, **states}, known_at(x_mid), known_at(x_end)
         known_end = dict(end)
-        new = {}
-        for names, rates in stages:
-            a, b = zip(*(rates(at) for at in (start, mid, end)), strict=True)
-            if len(names) == 1:
-                values = (scalar_step(states[names[0]], a, b, h),)
-            else:
-                mids, ends = pair_step((states[names[0]], states[names[1]]), a, b, h)
-                values = tuple(zip(mids, ends, strict=True))
-            for name, (at_mid, at_end) in zip(names, values, strict=True):
-                mid[name], end[name] = at_mid, at_end
-                new[name] = at_end
+        new = _cascade_step(stages, (start, mid, end), h)
         peaks = highest(highest(peaks, None, mid), x_end, end)
         return x_end, known_end, new, peaks
 
@@ -120,3 +130,53 @@ def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] =
     start = (jnp.zeros_like(drive.rates), chain.initial())
     _, (modes, states, signals, peaks) = lax.scan(segment, start, jnp.arange(len(steps.first)))
     return Trajectory(modes, states, signals, peaks)
+
+
+class Path(NamedTuple):
+    """Steps of fixed length in a row, for many courses side by side.
+
+    h: [steps, courses, 1], 0 where a course has ended; inputs: name to the linear signals at the start, middle and end
+    of every step, [steps, 3, courses, patients].
+    """
+
+    h: Array
+    inputs: dict[str, Array]
+
+
+@eqx.filter_jit
+def record(drive: Drive, h: Array, segment: Array, opens: Array) -> dict[str, Array]:
+    """The linear signals of a drive at the start, middle and end of every step, [steps, 3, patients].
+
+    h: [steps] lengths; segment: [steps] which segment each is of; opens: [steps] 1 for the first step of a segment.
+    """
+
+    def step(x, at):
+        h, i, opening = at
+        x = x + opening * drive.amounts[drive.amount_of[i]]
+        half = jnp.exp(-drive.rates * h / 2)
+        fill = -jnp.expm1(-drive.rates * h / 2) / drive.rates * drive.inflow[drive.inflow_of[i]]
+        mid = x * half + fill
+        end = mid * half + fill
+        return end, {n: jnp.stack([(w * y).sum(0) for y in (x, mid, end)]) for n, w in drive.weights.items()}
+
+    return lax.scan(step, jnp.zeros_like(drive.rates), (h, segment, opens))[1]
+
+
+def follow(chain: Any, path: Path) -> dict[str, Array]:
+    """The chain's states at the end of every step of a recorded path, [steps, courses, patients], from rest.
+
+    What `integrate` does, where the drug does not depend on what is varied; differentiable in reverse, because its
+    number of steps is fixed.
+    """
+    stages = chain.cascade()
+    driven = path.inputs | chain.signals(path.inputs)
+
+    @jax.checkpoint  # the reverse pass computes a step again rather than keep all of it
+    def step(states, at):
+        h, driven = at
+        known = [{name: signal[j] for name, signal in driven.items()} for j in range(3)]
+        known[0] |= states
+        new = _cascade_step(stages, known, h)
+        return new, new
+
+    return lax.scan(step, chain.initial(), (path.h, driven))[1]

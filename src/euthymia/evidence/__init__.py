@@ -5,9 +5,9 @@ are what has been published; `search` looks through all of them.
 """
 
 from euthymia.evidence.index import Hit, search
-from euthymia.evidence.load import linking, literature, model_parameters, outcomes, plasma, rules
-from euthymia.evidence.parameters import fill, parameter, value
-from euthymia.evidence.tables import Link, Literature, Outcome, Parameter, Plasma, Rule
+from euthymia.evidence.load import linking, literature, model_parameters, outcomes, plasma, priors, rules
+from euthymia.evidence.parameters import assume, fill, parameter, value
+from euthymia.evidence.tables import Link, Literature, Outcome, Parameter, Plasma, Prior, Rule
 
 __all__ = [
     "Hit",
@@ -16,7 +16,9 @@ __all__ = [
     "Outcome",
     "Parameter",
     "Plasma",
+    "Prior",
     "Rule",
+    "assume",
     "fill",
     "linking",
     "literature",
@@ -24,6 +26,7 @@ __all__ = [
     "outcomes",
     "parameter",
     "plasma",
+    "priors",
     "rules",
     "search",
     "value",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar, get_args
 
 from euthymia.errors import UserError
-from euthymia.evidence.tables import Link, Literature, Outcome, Parameter, Plasma, Row, Rule, Set
+from euthymia.evidence.tables import Link, Literature, Outcome, Parameter, Plasma, Prior, Row, Rule, Set
 
 Table = TypeVar("Table", bound=Row)
 
@@ -98,6 +98,12 @@ def _cell(kind: object, cell: str) -> object:
 def model_parameters() -> tuple[Parameter, ...]:
     """Every number the model uses, with its source or the range it is assumed in."""
     return read(Parameter)
+
+
+@lru_cache
+def priors() -> tuple[Prior, ...]:
+    """What is believed of the fitted parameters before the calibration."""
+    return read(Prior)
 
 
 @lru_cache

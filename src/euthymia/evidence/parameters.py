@@ -1,14 +1,20 @@
 """The model's own numbers by name, and model parts filled with them."""
 
 import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from euthymia.errors import UserError
 from euthymia.evidence.load import model_parameters
 from euthymia.evidence.tables import Parameter
 
 Part = TypeVar("Part")
+
+_ASSUMED: ContextVar[Mapping[str, Any]] = ContextVar("assumed", default=MappingProxyType({}))
 
 
 @lru_cache
@@ -26,7 +32,24 @@ def parameter(id: str) -> Parameter:
 
 def value(id: str) -> float:
     """The number of model parameter `id`, in the unit of its row. Raises UserError if there is none."""
-    return parameter(id).value
+    row = parameter(id)
+    return _ASSUMED.get().get(id, row.value)
+
+
+@contextmanager
+def assume(values: Mapping[str, Any]) -> Iterator[None]:
+    """Within the block, `value` and `fill` give these numbers (or traced arrays) for the parameters they name.
+
+    For fitting and for draws of uncertain parameters. Code compiled inside keeps what it was compiled with.
+    Raises UserError for a parameter the evidence lacks.
+    """
+    for id in values:
+        parameter(id)
+    token = _ASSUMED.set({**_ASSUMED.get(), **values})
+    try:
+        yield
+    finally:
+        _ASSUMED.reset(token)
 
 
 def fill(cls: type[Part], prefix: str, **given: object) -> Part:

@@ -202,6 +202,26 @@ class Outcome(Row):
 
 
 @dataclass(frozen=True)
+class Prior(Row):
+    """What is believed of a model parameter before the calibration, and why: assumed, like every prior.
+
+    Log-normal: `median` in the unit of the parameter, `sd` of its log.
+    """
+
+    file = "priors.csv"
+    needed = ("why",)
+    median: float
+    sd: float
+    why: str
+
+    def problems(self) -> Problems:
+        yield from super().problems()
+        for column in ("median", "sd"):
+            if not getattr(self, column) > 0:
+                yield column, f"must be above 0, got {getattr(self, column):g}"
+
+
+@dataclass(frozen=True)
 class Rule(Row):
     """A rule or fact of a label, guideline or trial protocol, in words."""
 

@@ -1,11 +1,12 @@
 """From plasticity to depressive symptoms on the MADRS.
 
-    L     = k_study g_i (wF F + S + C)  +  gU_i U  +  P_i(t)  -  w_i(t)
+    L     = exp(-s (age - 45)) (k_study g_i (wF F + S + C)  +  gU_i U  +  P_i(t))  -  w_i(t)
     MADRS = min(60, M0 exp(-L))
 
 F, S, C: plasticity (brain); U: oral antidepressant adaptation, U' = (on - U)/tU, into the same readout; P: the response
-that is not the drug's (background); w: the patient's own ups and downs, an Ornstein-Uhlenbeck process. The exponential
-keeps scores positive and makes drug, antidepressant and non-drug response sub-additive in points.
+that is not the drug's (background); s: how response of every kind lessens with age; w: the patient's own ups and downs,
+an Ornstein-Uhlenbeck process. The exponential keeps scores positive and makes drug, antidepressant and non-drug
+response sub-additive in points; a limit to their sum was tried and the calibration trials spoke against it.
 """
 
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ class Depression(eqx.Module):
     rating_noise: float
     multicentre_factor: float
     quetiapine_factor: float
+    age_slope: float
+    reference_age: float
 
     @staticmethod
     def from_evidence() -> "Depression":
@@ -45,6 +48,23 @@ class Depression(eqx.Module):
     def readout(self, functional: Array, labile: Array, consolidated: Array) -> Array:
         """What plasticity does to symptoms, before the patient's own gain."""
         return self.functional_weight * functional + labile + consolidated
+
+    def own_gain(self, deviate: Array) -> Array:
+        """g_i from the patient's deviate."""
+        return self.gain * jnp.exp(self.sd_gain * deviate)
+
+    def own_antidepressant_gain(self, deviate: Array, resistant: Array) -> Array:
+        """gU_i from the patient's deviate, and whether the illness is treatment resistant."""
+        own = self.antidepressant_gain * jnp.exp(self.sd_antidepressant_gain * deviate)
+        return own * jnp.where(resistant > 0, self.resistance_factor, 1.0)
+
+    def age_factor(self, age_y: Array) -> Array:
+        """How much is left of the response of somebody of the reference age."""
+        return jnp.exp(-self.age_slope * (age_y - self.reference_age))
+
+    def fluctuation_sd(self, resistant: Array) -> Array:
+        """Stationary SD of w_i."""
+        return self.sd_fluctuation * jnp.where(resistant > 0, 1.0, self.fluctuation_not_resistant)
 
     def adaptation(self, time_h: Array, treatments: Sequence[tuple[Array, Array, Array]]) -> Array:
         """U(t) for (start_h, stop_h, relative size) of each oral antidepressant; stop_h may be infinite."""
@@ -57,7 +77,7 @@ class Depression(eqx.Module):
 
     def fluctuation(self, time_h: Array, daily: Array, resistant: Array) -> Array:
         """w(t) [times, patients] from `daily` normals [days, patients]: exact on whole days, linear between."""
-        sd = self.sd_fluctuation * jnp.where(resistant > 0, 1.0, self.fluctuation_not_resistant)
+        sd = self.fluctuation_sd(resistant)
         keep = jnp.exp(-DAY_H / self.fluctuation_time)
 
         def day(w, z):

@@ -1,15 +1,15 @@
-"""The model beside published figures: trial arms and plasma levels, predicted next to observed."""
+"""The model beside published figures: trials and plasma levels, predicted next to observed."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from euthymia.trial.check import Check, calibration_check
     from euthymia.trial.plasma import PlasmaCheck, PlasmaRow, plasma_check
+    from euthymia.trial.validation import Validation, validate
 
-__all__ = ["Check", "PlasmaCheck", "PlasmaRow", "calibration_check", "plasma_check"]
+__all__ = ["PlasmaCheck", "PlasmaRow", "Validation", "plasma_check", "validate"]
 
-_HOME = {"Check": "check", "calibration_check": "check"}
+_HOME = {"Validation": "validation", "validate": "validation"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,9 +1,14 @@
-"""The document of a set of published trials: arms, treatment, design, endpoints, and where the observed values are."""
+"""The document of a published trial: arms, treatment, design, endpoints, and where the observed values are.
 
-from collections.abc import Iterator
+One file of `catalogue/` is one trial; a file added there is a row more in every table.
+"""
+
+from difflib import get_close_matches
+from functools import lru_cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
@@ -16,18 +21,47 @@ from euthymia.protocol.words import Compound, Route
 
 Measured = Literal[
     "change",
+    "score",
     "SD of change",
     "response",
-    "remission",
+    "any response",
     "sustained response",
+    "remission",
+    "remission by step",
     "not relapsed",
     "relapsed",
     "mean time to relapse",
+    "median time to relapse",
+    "difference",
+    "effect size",
     "ratio of responses",
+    "odds ratio of response",
+    "odds ratio of remission",
+    "hazard ratio of response",
+    "hazard ratio of remission",
+    "hazard ratio of relapse",
     "fraction of effect",
-    "remission by step",
 ]
 """What `euthymia.trial.endpoints` can compute."""
+
+Kind = Literal["rate", "change", "difference", "time", "effect", "spread"]
+"""Of what unit and error a measure is: % of patients, points, points between arms, days, none, points."""
+
+AS_LOG = tuple(m for m in get_args(Measured) if "ratio" in m)
+"""Measures whose errors are normal on the log scale."""
+
+_NOT_RATES: dict[str, Kind] = {
+    "change": "change",
+    "score": "change",
+    "SD of change": "spread",
+    "mean time to relapse": "time",
+    "median time to relapse": "time",
+    "difference": "difference",
+    "effect size": "effect",
+    "fraction of effect": "effect",
+}
+KIND: dict[str, Kind] = {m: "effect" if m in AS_LOG else _NOT_RATES.get(m, "rate") for m in get_args(Measured)}
+BETWEEN_ARMS = tuple(m for m, kind in KIND.items() if kind in ("difference", "effect"))
 
 
 class Series(Entry):
@@ -108,11 +142,17 @@ class Antidepressant(Entry):
 
 
 class People(Entry):
-    """How an arm's patients differ from the virtual population of treatment-resistant depression."""
+    """How an arm's patients differ from the virtual population of treatment-resistant depression.
+
+    age, age_sd: mean and SD in years; weight_factor: their weight over that of the virtual population.
+    """
 
     resistant: bool = True
+    age: Annotated[float, Field(gt=0, le=100)] | None = None
+    age_sd: Annotated[float, Field(gt=0)] | None = None
     weight_factor: Annotated[float, Field(gt=0)] = 1.0
     asian: bool = False
+    japanese: bool = False
     because: Text
 
 
@@ -132,9 +172,9 @@ class Arm(Entry):
 
 
 class Followed(Entry):
-    """Who is followed for relapse: those with `measure` at every time of `at` (`limit`: of remission)."""
+    """Who is looked at: those with `measure` at every time of `at` (`limit`: of remission), or without it."""
 
-    measure: Literal["response", "remission"]
+    measure: Literal["response", "no response", "remission", "response without remission"]
     at: Times
     limit: float | None = None
 
@@ -142,9 +182,11 @@ class Followed(Entry):
 class Endpoint(Entry):
     """One published number and how the model computes its own.
 
-    arm: over several arms, `called` something together, the predictions are averaged (ratio and fraction: drug, then
-    control); at: when, `when` in the words of the trial;
+    arm: over several arms, `called` something together, the predictions are averaged (a difference, ratio or effect
+    size has two: drug, then control); at: when, `when` in the words of the trial;
+    fall: share of the score at entry that a response takes off; points: the same in points, instead of a share;
     limit: highest score of a remission, or of one who has not relapsed; visits: ratings that count instead of `at`;
+    followed: who is looked at, if not all; scale: what was rated, where it was not the MADRS;
     evidence: ids of the observed values, pooled by n where there are several; read_as: what is made of them;
     n, se: stand in for what the evidence lacks (se in the unit of the value, as log for a ratio), and because says why.
     """
@@ -154,6 +196,9 @@ class Endpoint(Entry):
     called: Name | None = None
     at: Duration
     when: Text | None = None
+    fall: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    points: Annotated[float, Field(gt=0)] | None = None
+    scale: Text | None = None
     limit: float | None = None
     limit_assumed: Text | None = None
     visits: Times = ()
@@ -172,70 +217,90 @@ class Endpoint(Entry):
         return self
 
 
-class Deviation(Entry):
-    """How the study differs from the model's typical one: multipliers of drug and non-drug effect, SD of their logs."""
+class NotPredicted(Entry):
+    """Published numbers the model says nothing about, by `endpoint` name or row (`evidence`), and why."""
 
-    drug: Annotated[float, Field(gt=0)]
-    drug_sd: Annotated[float, Field(ge=0)]
-    background: Annotated[float, Field(gt=0)]
-    background_sd: Annotated[float, Field(ge=0)]
+    endpoint: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
+    evidence: Ids = ()
+    because: Text
+
+
+Set = Literal["calibration", "validation"]
 
 
 class Trial(Entry):
-    """A published trial, or what several published together. Without `deviation` nothing was fitted to it alone."""
+    """A published trial as a document: what was given to whom under which design, and what was found.
 
-    trial: Name
+    set: what it is for, fixed in the evidence; studies: names of the evidence whose rows it answers to.
+    """
+
+    trial: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9.]+)*$", max_length=60)]
+    title: Text
+    illness: Literal["depression"]
+    set: Set
+    studies: Annotated[tuple[str, ...], BeforeValidator(_names), Field(min_length=1)]
     design: DesignBlock
     note: Text | None = None
-    deviation: Deviation | None = None
-    arms: tuple[Arm, ...] = ()
-    endpoints: tuple[Endpoint, ...]
-
-
-class Source(Entry):
-    """Where calibrated values come from, or the range of an assumed one."""
-
-    kind: Literal["calibrated", "assumed"]
-    source: Text
-
-
-class TrialSet(Entry):
-    """Several trials that share a role: what the model was fitted to, or what it may only predict."""
-
-    set: Literal["calibration"]
-    deviations: Source
-    other_sd: Annotated[float, Field(gt=0)]
-    other_sd_source: Source
-    trials: tuple[Trial, ...]
+    arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    not_predicted: tuple[NotPredicted, ...] = ()
 
     @model_validator(mode="after")
-    def _arms(self) -> "TrialSet":
-        names = [arm.arm for _, arm in self.arms()]
-        twice = {name for name in names if names.count(name) > 1}
-        unknown = {name for t in self.trials for e in t.endpoints for name in e.arm} - set(names)
-        if twice or unknown:
-            raise ValueError(f"arms must have one name each, and be known: {', '.join(sorted(twice | unknown))}")
+    def _sound(self) -> "Trial":
+        names = [arm.arm for arm in self.arms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"arms must have one name each; twice: {', '.join(twice)}")
+        for k, e in enumerate(self.endpoints):
+            unknown = [name for name in e.arm if name not in names]
+            if unknown:
+                raise ValueError(f"endpoint {k + 1} names arm {unknown[0]!r}; the arms are: {', '.join(names)}")
+            if e.measure in BETWEEN_ARMS and len(e.arm) != 2:
+                raise ValueError(f"endpoint {k + 1}, {e.measure}, needs two arms: the drug, then its comparator")
         return self
 
-    def arms(self) -> Iterator[tuple[Trial, Arm]]:
-        """Every arm with its trial."""
-        for trial in self.trials:
-            for arm in trial.arms:
-                yield trial, arm
+    def arm(self, name: str) -> Arm:
+        """The arm of that name."""
+        return next(arm for arm in self.arms if arm.arm == name)
 
 
-def load(path: str | Path | None = None) -> TrialSet:
-    """The calibration arms, or the document at `path`. Raises UserError with file and line of the first problem."""
-    place = files("euthymia.trial") / "data" / "calibration_arms.yaml" if path is None else Path(path)
+def names(set: Set | None = None) -> tuple[str, ...]:
+    """The trials of the catalogue, of one set or of all."""
+    return tuple(t.trial for t in catalogue() if set in (None, t.set))
+
+
+@lru_cache
+def catalogue() -> tuple[Trial, ...]:
+    """Every published trial of the catalogue, calibration set first, by name. Raises UserError for an unsound file."""
+    folder = files("euthymia.trial") / "catalogue"
+    found = [_read(place) for place in folder.iterdir() if place.name.endswith(".yaml")]
+    return tuple(sorted(found, key=lambda t: (t.set, t.trial)))
+
+
+def load(trial: str | Path) -> Trial:
+    """A trial of the catalogue by name, or the document at a path. Raises UserError, with file and line if unsound."""
+    for known in catalogue():
+        if known.trial == str(trial):
+            return known
+    path = Path(trial)
+    if path.suffix in (".yaml", ".yml") or path.exists():
+        return _read(path)
+    near = get_close_matches(str(trial), names(), n=4, cutoff=0.5)
+    said = f"nearest: {', '.join(near)}" if near else f"known: {', '.join(names())}"
+    raise UserError(f"No trial is called {str(trial)!r}; {said}.")
+
+
+def _read(place: Path | Traversable) -> Trial:
     try:
         text = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{place.name}: cannot be read as UTF-8 text ({error}).") from None
     marked = read(text, place.name)
     try:
-        return TrialSet.model_validate(marked.value)
+        return Trial.model_validate(marked.value)
     except ValidationError as error:
         first = error.errors()[0]
         where = " > ".join(str(part) for part in first["loc"])
         line = marked.line(tuple(first["loc"]))
-        raise UserError(f"{place.name}, line {line}: {where}: {first['msg']} ({error.error_count()} in all).") from None
+        said = f"{where}: {first['msg']}" if where else first["msg"]
+        raise UserError(f"{place.name}, line {line}: {said} ({error.error_count()} in all).") from None

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,15 +12,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from euthymia.cli import trials
+from euthymia.cli.common import (
+    DISCLAIMER,
+    Out,
+    Patients,
+    Seed,
+    Weeks,
+    check_writable,
+    progress_bar,
+    use_compilation_cache,
+)
 from euthymia.errors import UserError
 
 if TYPE_CHECKING:
     from euthymia.course.result import Course
-
-DISCLAIMER = (
-    "Euthymia is research software, not a medical device. It doses nobody: a clinician decides. "
-    "Intervals say what they contain."
-)
 
 INTERRUPTED = 130  # the exit code shells give to Ctrl-C
 
@@ -36,11 +41,9 @@ app = typer.Typer(
 )
 protocols = typer.Typer(help="List, explain and check protocols.", rich_markup_mode=None)
 app.add_typer(protocols, name="protocols", invoke_without_command=True)
-
-Patients = Annotated[int, typer.Option("--patients", "-n", help="How many virtual patients.")]
-Weeks = Annotated[float, typer.Option(help="Length of the course in weeks, up to 104.")]
-Seed = Annotated[int, typer.Option(help="Seed of every random number.")]
-Out = Annotated[Path, typer.Option(help="Folder for the report and the data.")]
+app.add_typer(trials.app, name="trial", invoke_without_command=True)
+app.command()(trials.validate)
+app.command()(trials.calibrate)
 
 
 def main() -> None:
@@ -77,31 +80,6 @@ def _root(
     _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
 ) -> None:
     """Simulate ketamine in psychiatry, from dose to mood, on virtual patients."""
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse a folder that cannot be written before minutes of work go into it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise UserError(f"cannot write into {folder}: {error.strerror or error}.") from None
-
-
-def _use_compilation_cache() -> None:
-    """Keep compiled code between runs, in the user's own cache folder; do without where that cannot be written."""
-    import jax
-
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "euthymia" / "compiled"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return
-    jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def _prepare_report() -> None:
@@ -146,9 +124,6 @@ def _absorption(given: Sequence[str]) -> dict[str, float]:
 
 def _courses(names: Sequence[str], patients: int, weeks: float, seed: int, **options: Any) -> list["Course"]:
     """Simulate each protocol in the same patients, with a progress bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
     from euthymia.course.simulate import simulate
     from euthymia.patient import draw
     from euthymia.protocol import load
@@ -159,9 +134,8 @@ def _courses(names: Sequence[str], patients: int, weeks: float, seed: int, **opt
     who = options.pop("population") or documents[0].population
     people = draw(who, patients, seed, options.pop("comedication"), options.pop("hepatic_impairment"))
     store = options.pop("store")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     done = []
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+    with progress_bar() as bar:
         for document in documents:
             task = bar.add_task(document.name, total=patients)
             done.append(
@@ -258,7 +232,7 @@ def simulate(
     started = time.perf_counter()
     check_writable(out)
     _prepare_report()
-    _use_compilation_cache()
+    use_compilation_cache()
     courses = _courses(
         [protocol, *(compare or [])],
         patients,
@@ -294,7 +268,7 @@ def demo(patients: Patients = 1000, seed: Seed = 1, out: Out = Path("demo")) -> 
     started = time.perf_counter()
     check_writable(out)
     _prepare_report()
-    _use_compilation_cache()
+    use_compilation_cache()
     courses = _courses(
         ["ketamine-iv-twice-weekly", "spravato-trd-84", "sertraline"],
         patients,
@@ -323,22 +297,6 @@ def evidence(terms: Annotated[list[str], typer.Argument(help="Words to look for,
 
 
 @app.command()
-def calibration(
-    patients: Patients = 2000,
-    seed: Seed = 1,
-    out: Annotated[Path | None, typer.Option(help="Folder for the table as CSV.")] = None,
-) -> None:
-    """Predicted beside observed, with intervals, for every calibration arm of the depression trials."""
-    from euthymia.trial import calibration_check
-
-    _use_compilation_cache()
-    check = calibration_check(patients=patients, seed=seed)
-    print(check)
-    if out is not None:
-        print(f"\nTable: {check.write(out)}")
-
-
-@app.command()
 def plasma(
     page: Annotated[Path | None, typer.Option(help="Folder for the page with its chart (Markdown, SVG).")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the table as CSV.")] = None,
@@ -347,7 +305,7 @@ def plasma(
     from euthymia.report.plasma import write_page
     from euthymia.trial import plasma_check
 
-    _use_compilation_cache()
+    use_compilation_cache()
     check = plasma_check()
     print(check)
     if out is not None:

@@ -1,0 +1,197 @@
+"""Commands about trials: published ones beside the model, planned ones, and the calibration."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from euthymia.cli.common import DISCLAIMER, Out, Seed, check_writable, progress_bar, use_compilation_cache
+
+if TYPE_CHECKING:
+    from euthymia.trial.run import TrialResult
+
+app = typer.Typer(help="Published trials as the model sees them, and trials you plan.", rich_markup_mode=None)
+
+ReplicaPatients = Annotated[int, typer.Option("--patients", "-n", help="Virtual patients per arm, at least 100.")]
+
+
+@app.callback()
+def _list(context: typer.Context) -> None:
+    """List the published trials; or replicate one."""
+    if context.invoked_subcommand is None:
+        from euthymia.trial.document import catalogue
+
+        for trial in catalogue():
+            print(f"{trial.trial:<24}{trial.set:<13}{trial.title}")
+
+
+@app.command()
+def replicate(
+    name: Annotated[str, typer.Argument(help="A name from `euthymia trial`, or the file of a published trial.")],
+    patients: ReplicaPatients = 1024,
+    seed: Seed = 1,
+    out: Out = Path("replica"),
+) -> None:
+    """Predict a published trial: predicted beside published, as a table and a page."""
+    from euthymia.report.validation import replica_text, write_replica
+    from euthymia.trial import validate as run
+    from euthymia.trial.document import load
+
+    trial = load(name)
+    check_writable(out)
+    use_compilation_cache()
+    with progress_bar() as bar:
+        task = bar.add_task(trial.trial)
+        found = run([trial], patients, seed, lambda k, n: bar.update(task, completed=k, total=n))
+    print(replica_text(found))
+    print(f"\nPage:  {write_replica(found, trial, out)}\nTable: {found.write(out)}")
+
+
+PlanFile = Annotated[str, typer.Argument(help="The file of a planned trial, or a name: see `euthymia trial plans`.")]
+NoEffect = Annotated[bool, typer.Option("--no-effect", help="Give every arm what the comparator gets.")]
+Workers = Annotated[int | None, typer.Option(help="Threads; default: all cores. Results do not depend on it.")]
+
+
+@app.command()
+def plans() -> None:
+    """List the example plans; copy one to begin your own."""
+    from euthymia.trial.plan import examples, load_plan
+
+    for name in examples():
+        print(f"{name:<28}{load_plan(name).title}")
+
+
+@app.command()
+def run(
+    file: PlanFile,
+    replicates: Annotated[int, typer.Option(help="How often the trial is carried out.")] = 1,
+    seed: Seed = 1,
+    no_effect: NoEffect = False,
+    workers: Workers = None,
+    out: Out = Path("trial"),
+) -> None:
+    """Carry out a planned trial on virtual patients: flow, estimates, and the data a real one would give."""
+    check_writable(out)
+    found = _carried_out(file, replicates, seed, no_effect, workers)
+    for row in found.summary()["mean flow"]:
+        print(
+            f"{row['arm']:<32}randomised {row['randomised']:.0f}, dropped out {row['dropped out']:.1f}, "
+            f"completed {row['completed']:.1f}"
+        )
+    print()
+    _print_comparisons(found)
+    print(f"\nData: {found.write(out)}/  (Parquet, CSV, JSON)")
+
+
+@app.command()
+def power(
+    file: PlanFile,
+    replicates: Annotated[int, typer.Option(help="How often the trial is carried out.")] = 1000,
+    seed: Seed = 1,
+    no_effect: NoEffect = False,
+    wanted: Annotated[float | None, typer.Option("--size-for", help="Also find the size for this power (0.8).")] = None,
+    workers: Workers = None,
+    out: Out = Path("trial"),
+) -> None:
+    """Power of every comparison of a planned trial with its Monte Carlo error; with --no-effect, its type I error."""
+    from euthymia.trial.plan import load_plan
+    from euthymia.trial.run import sample_size
+
+    check_writable(out)
+    found = _carried_out(file, replicates, seed, no_effect, workers)
+    _print_comparisons(found)
+    if wanted is not None:
+        size = sample_size(load_plan(file), wanted, min(replicates, 400), seed, workers=workers)
+        said = f"{size.patients} patients in all ({size.low} to {size.high} within Monte Carlo error)"
+        print(f"\nPower {wanted:g}: {said if size.reached else f'not reached with {size.patients} patients'}.")
+    print(f"\nData: {found.write(out)}/  (Parquet, CSV, JSON)")
+
+
+def _carried_out(file: str, replicates: int, seed: int, no_effect: bool, workers: int | None) -> "TrialResult":
+    from euthymia.trial.plan import load_plan
+    from euthymia.trial.run import run
+
+    plan = load_plan(file)
+    use_compilation_cache()
+    with progress_bar() as bar:
+        task = bar.add_task(plan.trial)
+
+        def report(done: int, of: int) -> None:
+            bar.update(task, completed=done, total=of)
+
+        return run(plan, replicates, seed, no_effect, workers=workers, progress=report)
+
+
+def _print_comparisons(found: "TrialResult") -> None:
+    """A line for every endpoint and arm: the estimate, and its p value or how often a difference was found."""
+    once = found.replicates == 1
+    share = "p" if once else "type I error" if found.no_effect else "power"
+    interval = "estimate (95 %)" if once else "estimate (90 % of trials)"
+    print(f"{'endpoint':<26}{'analysis':<18}{'arm against comparator':<34}{interval:>28}{share:>18}")
+    for row in (found.estimates if once else found.power()).iter_rows(named=True):
+        against = f"{row['arm']} - {row['comparator']}" if row["comparator"] else row["arm"]
+        missing = row["estimate"] is None or row["estimate"] != row["estimate"]
+        middle = "-" if missing else f"{row['estimate']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        if missing:
+            said = "-"
+        elif once:
+            said = f"{row['p value']:.3f}"
+        else:
+            said = f"{row['power']:.3f} ± {row['standard error']:.3f}"
+        mark = "*" if row["primary"] else " "
+        print(f"{mark}{row['endpoint']:<25}{row['analysis']:<18}{against:<34}{middle:>28}{said:>18}")
+    trials = "One trial" if once else f"{found.replicates:,} trials on new patients each"
+    print(f"* primary. {trials}; the figures hold {found.summary()['contains']}.")
+    print(DISCLAIMER)
+
+
+def validate(
+    only: Annotated[str | None, typer.Option("--set", help="calibration or validation; default: both.")] = None,
+    patients: ReplicaPatients = 512,
+    seed: Seed = 1,
+    out: Out = Path("validation"),
+) -> None:
+    """Every published trial, predicted beside observed: a table, a CSV and the page a sceptic would read first."""
+    from euthymia.errors import UserError
+    from euthymia.report.validation import replica_text, write_validation
+    from euthymia.trial import validate as run
+    from euthymia.trial.document import catalogue
+
+    if only not in (None, "calibration", "validation"):
+        raise UserError(f"--set {only!r} is no set of trials; allowed: calibration, validation.")
+    check_writable(out)
+    use_compilation_cache()
+    with progress_bar() as bar:
+        task = bar.add_task("trials")
+        chosen = [t for t in catalogue() if only in (None, t.set)]
+        found = run(chosen, patients, seed, lambda k, n: bar.update(task, completed=k, total=n))
+    print(replica_text(found))
+    print(f"\nPage:  {write_validation(found, out / 'index.html')}\nTable: {found.write(out)}")
+
+
+def calibrate(
+    patients: ReplicaPatients = 256,
+    seed: Seed = 1,
+    draws: Annotated[int, typer.Option(help="Draws of the posterior to keep.")] = 200,
+    proposals: Annotated[int, typer.Option(help="Proposals that are weighed for them.")] = 1000,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Let this installation use the result.")] = False,
+    out: Out = Path("calibration"),
+) -> None:
+    """Fit the population to the calibration trials; write values, draws, and what the data could not tell."""
+    from euthymia.learn import calibrate as room
+    from euthymia.learn.likelihood import target
+    from euthymia.learn.outcome import describe, write
+
+    check_writable(out)
+    use_compilation_cache()
+    with progress_bar() as bar:
+        task = bar.add_task("recording drug levels", total=None)
+
+        def report(what: str, done: int, of: int) -> None:
+            bar.update(task, description=what, completed=done, total=of)
+
+        found = room.fit(target(patients=patients, seed=seed), progress=report)
+        posterior = room.sample(found, draws, proposals, seed, report)
+    print(describe(posterior))
+    for path in write(posterior, out, adopt):
+        print(f"Written: {path}")

@@ -1,0 +1,1 @@
+"""Fit the population to the calibration trials, and say what the data move and what they cannot."""

@@ -1,0 +1,422 @@
+"""Stage one of a planned trial: patients drawn, let in, randomised, simulated, rated, and some of them lost.
+
+A patient's numbers come from counters (seed, stream, patient, occasion), those of a replicate from its own seed:
+results depend neither on the number of workers nor on how the work is cut, and a patient's score not on who else is in
+the trial.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+import jax
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from euthymia import evidence
+from euthymia.course.batch import BATCH, run_batch
+from euthymia.course.outcomes import PARTS
+from euthymia.course.simulate import prepare
+from euthymia.course.variants import Variants
+from euthymia.errors import UserError
+from euthymia.illness.depression import MADRS_MAXIMUM
+from euthymia.patient.population import Patients, draw
+from euthymia.patient.random import normals
+from euthymia.protocol.calendar import HOURS_PER_WEEK, Schedule
+from euthymia.trial.analysis import NEVER, Outcomes, Replicate, compare, deviate, holds, limits, state, succeeded
+from euthymia.trial.plan import (
+    RATES,
+    Plan,
+    PlannedEndpoint,
+    calendars,
+    first_times,
+    lead_in_calendar,
+)
+from euthymia.trial.randomise import allocate
+from euthymia.trial.sequential import drop_arms, response_adaptive_ratio
+
+REPLICATES = 10_000
+STRIDE = 400_000
+"""Patients set aside for each replicate: replicates x stride stays within the 32-bit counter of patients."""
+SCREENED = 200
+"""Patients screened, at most, for each one randomised."""
+ROUND = 40_000
+"""Patients simulated before progress is told; no result depends on it."""
+MESH_LEVEL = 0.7  # as in `replicas`: a score moves by less than 0.01 points against the finest mesh
+MAX_RATINGS = 2e8
+
+Progress = Callable[[int, int], None]
+
+
+def _normal(seed: int, stream: str, occasions: np.ndarray, who: np.ndarray) -> np.ndarray:
+    """Standard normals [who, occasions]."""
+    return np.asarray(normals(seed, {stream: np.asarray(occasions)}, who)[stream]).T
+
+
+@dataclass
+class Bench:
+    """What all replicates share: the plan's calendars ready to run, the study levels, and the threads."""
+
+    plan: Plan
+    seed: int
+    replicates: int
+    study_levels: bool
+    pool: ThreadPoolExecutor
+    prepared: dict[Any, Any] = field(default_factory=dict)
+
+    def levels(self) -> np.ndarray:
+        """Multipliers [2, replicates] of the drug's and of the non-drug response."""
+        if not self.study_levels:
+            return np.ones((2, self.replicates))
+        who = np.arange(self.replicates)
+        found = []
+        for of in ("drug", "background"):
+            deviate = _normal(self.seed, f"study level {of}", np.zeros(1), who)[:, 0]
+            found.append(np.exp(evidence.value(f"depression.sd_between_studies_{of}") * deviate))
+        return np.stack(found)
+
+    def leanings(self, stream: str, count: int) -> np.ndarray:
+        """Standard normals [replicates, count] of sites or raters."""
+        if stream not in self.prepared:
+            self.prepared[stream] = _normal(self.seed, stream, np.arange(count), np.arange(self.replicates))
+        return self.prepared[stream]
+
+    def course(self, key: Any, calendar: Schedule, time_h: Sequence[float]) -> tuple:
+        """Setting, timing, the rows of `time_h` among the times observed, and whole minutes."""
+        if key not in self.prepared:
+            times = np.unique(np.asarray(time_h, float))
+            _, setting, timing = prepare(
+                replace(calendar, horizon_h=float(times[-1])), times, Variants(), level=MESH_LEVEL
+            )
+            minute = np.round(np.asarray(time_h) * 60).astype(int)
+            self.prepared[key] = setting, timing, np.searchsorted(times, time_h), minute
+        return self.prepared[key]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Patients of many replicates side by side: whose replicate, who they are, their site, their rating at entry."""
+
+    replicate: np.ndarray
+    people: Patients
+    site: np.ndarray
+    baseline: np.ndarray
+
+    def pick(self, rows: np.ndarray) -> "Cohort":
+        """Some of them."""
+        people = jax.tree.map(lambda x: np.asarray(x)[rows], self.people)
+        return Cohort(self.replicate[rows], people, self.site[rows], self.baseline[rows])
+
+    def __len__(self) -> int:
+        return len(self.replicate)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Cohorts or patients one after the other."""
+    if isinstance(parts[0], Cohort):
+        columns = {f: np.concatenate([getattr(p, f) for p in parts]) for f in ("replicate", "site", "baseline")}
+        return Cohort(people=_joined([p.people for p in parts]), **columns)
+    return jax.tree.map(lambda *x: np.concatenate([np.asarray(v) for v in x]), *parts)
+
+
+def _rated(bench: Bench, true: np.ndarray, minute: np.ndarray, who, site, replicate) -> np.ndarray:
+    """Ratings [patients, visits] in whole points of true scores: rating noise, the site's leaning and the rater's."""
+    plan, ratings = bench.plan, bench.plan.ratings
+    error = evidence.value("depression.rating_noise") * _normal(bench.seed, "rating", minute, who)
+    if ratings.site_sd:
+        sites = bench.leanings("site leaning", plan.number_of_sites)
+        error += ratings.site_sd.value * sites[replicate, site][:, None]
+    if ratings.rater_sd:
+        per = ratings.raters_per_site
+        all_of = bench.leanings("rater leaning", plan.number_of_sites * per)
+        which = np.minimum((per * ndtr(_normal(bench.seed, "rater", minute, who))).astype(int), per - 1)
+        error += ratings.rater_sd.value * all_of[replicate[:, None], site[:, None] * per + which]
+    return np.clip(np.round(true + error), 0, MADRS_MAXIMUM)
+
+
+def _screen(bench: Bench, replicate: int, first: int, count: int) -> tuple[Cohort, np.ndarray]:
+    """Of `count` candidates of a replicate from number `first`: those who may enter, and their numbers."""
+    plan, seed = bench.plan, bench.seed
+    people = draw(plan.population, count, seed, first=replicate * STRIDE + first)
+    who = np.asarray(people.index)
+    uniform = ndtr(_normal(seed, "site", np.zeros(1), who)[:, 0])
+    site = np.minimum((plan.number_of_sites * uniform).astype(int), plan.number_of_sites - 1)
+    own = np.full(count, replicate)
+    true = np.asarray(people.baseline_madrs)
+    baseline = _rated(bench, true[:, None], np.zeros(1, int), who, site, own)[:, 0]
+    measured = {
+        "MADRS": baseline,
+        "age": np.asarray(people.age_y),
+        "failed antidepressant trials": np.asarray(people.failed_trials),
+    }
+    enters = np.ones(count, bool)
+    for rule in plan.inclusion:
+        for c in rule:
+            enters &= holds(c, measured[c.measure])
+    rows = np.flatnonzero(enters)
+    return Cohort(own, people, site, baseline).pick(rows), first + rows
+
+
+def _candidates(bench: Bench, replicate: int, first: int, wanted: int) -> tuple[Cohort, np.ndarray]:
+    """The first `wanted` who may enter, from candidate `first` on; and their numbers as candidates."""
+    found, numbers, have, rate = [], [], 0, 1.0
+    most = min(STRIDE, SCREENED * bench.plan.patients)
+    start = first
+    while have < wanted:
+        count = min(int(1.1 * (wanted - have) / rate) + 16, most - start)
+        if count <= 0:
+            raise UserError(
+                f"only {have} of {start - first} patients screened may enter, too few for {bench.plan.patients} "
+                "to be randomised; loosen `inclusion`, or the criterion of the lead-in."
+            )
+        cohort, number = _screen(bench, replicate, start, count)
+        found.append(cohort)
+        numbers.append(number)
+        have += len(number)
+        start += count
+        rate = max(have / (start - first), 0.01)
+    return _joined(found).pick(np.arange(wanted)), np.concatenate(numbers)[:wanted]
+
+
+def _true(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c: Cohort) -> np.ndarray:
+    """True MADRS [patients, times] of a calendar, under the study levels of each patient's replicate."""
+    setting, timing, rows, _ = bench.course(key, calendar, time_h)
+    n = len(c)
+
+    def batch(start: int) -> np.ndarray:
+        pick = np.minimum(np.arange(start, start + BATCH), n - 1)
+        people = jax.tree.map(lambda x: np.asarray(x)[pick], c.people)
+        values = run_batch(setting, timing, people)[0]
+        return np.stack([np.asarray(values[part]).T[: n - start] for part in PARTS])
+
+    parts = np.concatenate(list(bench.pool.map(batch, range(0, n, BATCH))), axis=1)
+    drug, antidepressant, background, ups_and_downs = parts[..., rows]
+    of_drug, of_background = bench.levels()[:, c.replicate, None]
+    effect = of_drug * drug + antidepressant + of_background * background - ups_and_downs
+    return np.minimum(np.asarray(c.people.baseline_madrs)[:, None] * np.exp(-effect), MADRS_MAXIMUM)
+
+
+def _followed(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c: Cohort) -> np.ndarray:
+    """Ratings [patients, times] of a course, before anybody leaves."""
+    minute = bench.course(key, calendar, time_h)[3]
+    true = _true(bench, key, calendar, time_h, c)
+    return _rated(bench, true, minute, np.asarray(c.people.index), c.site, c.replicate)
+
+
+def _leave(bench: Bench, scores: np.ndarray, time_h: Sequence[float], who: np.ndarray) -> np.ndarray:
+    """The ratings [patients, times] with NaN from when a patient has left; everybody is there at the first time."""
+    d = bench.plan.dropout
+    if d is None or d.per_week.value == 0:
+        return scores
+    seen = scores.copy()
+    # who leaves between two visits is decided by a number of that patient and the later visit
+    chance = ndtr(_normal(bench.seed, "dropout", np.round(np.asarray(time_h) * 60).astype(int), who))
+    hazard = -np.log1p(-d.per_week.value / 100)
+    for k in range(1, len(time_h)):
+        weeks = (time_h[k] - time_h[k - 1]) / HOURS_PER_WEEK
+        rate = np.full(len(who), hazard)
+        if d.at_score and d.more_per_point:
+            rate *= (1 + d.more_per_point.value / 100) ** (seen[:, k - 1] - d.at_score.value)
+        gone = np.isnan(seen[:, k - 1]) | (chance[:, k] < -np.expm1(-rate * weeks))
+        seen[gone, k] = np.nan
+    return seen
+
+
+# --- stage one: the three types of trial ------------------------------------------------------------------------------
+
+
+def _allocated(bench: Bench, replicate: int, look: int, site: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """Arms of the patients of one replicate between two looks. ratio: [arms] shares, 0 for arms that were dropped."""
+    plan, n = bench.plan, len(site)
+    r = plan.randomisation
+    rng = np.random.default_rng((bench.seed, replicate, look))
+    if plan.adaptive and plan.adaptive.allocation:
+        return rng.choice(len(ratio), size=n, p=ratio / ratio.sum())
+    arms = np.flatnonzero(ratio > 0)
+    if len(arms) == 1:
+        return np.full(n, arms[0])
+    shares = [int(x) for x in ratio[arms]]
+    block = r.block if r.method == "block" and len(arms) == len(ratio) else None
+    strata = site if r.stratify_by else None
+    return arms[allocate(n, shares, rng, r.method, block, strata)]
+
+
+def _empty(bench: Bench, visits: int) -> Outcomes:
+    shape = bench.replicates, bench.plan.patients
+    zeros = np.zeros(bench.replicates, int)
+    return Outcomes(
+        arm=np.full(shape, NEVER, np.int8),
+        patient=np.zeros(shape, np.int64),
+        site=np.zeros(shape, np.int16),
+        baseline=np.full(shape, np.nan, np.float32),
+        scores=np.full((*shape, visits), np.nan, np.float32),
+        screened=zeros,
+        entered=zeros.copy(),
+        stopped=zeros - 1,
+    )
+
+
+def _store(into: Outcomes, place: np.ndarray, c: Cohort, arm: np.ndarray, scores: np.ndarray) -> None:
+    at = c.replicate, place
+    into.arm[at], into.patient[at], into.site[at] = arm, np.asarray(c.people.index), c.site
+    into.baseline[at], into.scores[at] = c.baseline, scores
+
+
+def _rounds(bench: Bench, per_replicate: float, of: Iterable[int]) -> Iterable[list[int]]:
+    """Replicates in groups of about `ROUND` patients."""
+    todo = list(of)
+    size = max(1, int(ROUND / per_replicate))
+    return (todo[k : k + size] for k in range(0, len(todo), size))
+
+
+def _calendars_and_times(bench: Bench, no_effect: bool) -> tuple[tuple[Schedule, ...], np.ndarray]:
+    plan = bench.plan
+    times = np.concatenate([np.asarray(plan.visits) + start for start in first_times(plan)])
+    return calendars(plan, no_effect), times
+
+
+def _by_arm(bench: Bench, given: tuple[Schedule, ...], times, c: Cohort, arm: np.ndarray) -> np.ndarray:
+    """Ratings [patients, times] of a cohort, each patient simulated in the arm they are in."""
+    scores = np.empty((len(c), len(times)))
+    for a, calendar in enumerate(given):
+        rows = np.flatnonzero(arm == a)
+        if len(rows):
+            scores[rows] = _followed(bench, given.index(calendar), calendar, times, c.pick(rows))
+    return scores
+
+
+def parallel(bench: Bench, no_effect: bool, progress: Progress | None) -> Outcomes:
+    """Parallel arms and crossovers; look by look where the trial is adaptive."""
+    plan, n = bench.plan, bench.plan.patients
+    given, times = _calendars_and_times(bench, no_effect)
+    out = _empty(bench, len(times))
+    a = plan.adaptive
+    cuts = [0, *(round(share * n) for share in a.looks)] if a else [0, n]
+    start_ratio = np.ones(2) if plan.periods else np.asarray(plan.ratio, float)
+    ratio = np.tile(start_ratio, (bench.replicates, 1))
+    for group in _rounds(bench, n, range(bench.replicates)):
+        screened = list(bench.pool.map(lambda r: _candidates(bench, r, 0, n), group))
+        everybody = [c for c, _ in screened]
+        for look, (first, last) in enumerate(pairwise(cuts)):
+            here = [k for k, r in enumerate(group) if out.stopped[r] < 0]
+            if not here:
+                break
+            cohort = _joined([everybody[k].pick(np.arange(first, last)) for k in here])
+            arm = np.concatenate(
+                [_allocated(bench, group[k], look, everybody[k].site[first:last], ratio[group[k]]) for k in here]
+            )
+            scores = _by_arm(bench, given, times, cohort, arm)
+            scores[:, 0] = cohort.baseline
+            scores = _leave(bench, scores, times.tolist(), np.asarray(cohort.people.index))
+            _store(out, np.tile(np.arange(first, last), len(here)), cohort, arm, scores)
+            for k in here:
+                r = group[k]
+                out.screened[r] = screened[k][1][last - 1] + 1
+                if a and last < n:
+                    _adapt(plan, out, r, look, last, ratio)
+        if progress:
+            progress(group[-1] + 1, bench.replicates)
+    return replace(out, entered=np.sum(out.arm != NEVER, axis=1))
+
+
+def withdrawal(bench: Bench, no_effect: bool, progress: Progress | None) -> Outcomes:
+    """An open lead-in, and randomisation of those who meet its criterion."""
+    plan, n = bench.plan, bench.plan.patients
+    assert plan.lead_in
+    given, times = _calendars_and_times(bench, no_effect)
+    out = _empty(bench, len(times))
+    for group in _rounds(bench, 3 * n, range(bench.replicates)):
+        chosen, place = _through_lead_in(bench, group, out)
+        arm = np.concatenate(
+            [_allocated(bench, r, 0, chosen.site[chosen.replicate == r], np.asarray(plan.ratio, float)) for r in group]
+        )
+        scores = _by_arm(bench, given, times, chosen, arm)
+        scores[:, 0] = chosen.baseline  # the last rating of the lead-in
+        scores = _leave(bench, scores, times.tolist(), np.asarray(chosen.people.index))
+        _store(out, place, chosen, arm, scores)
+        if progress:
+            progress(group[-1] + 1, bench.replicates)
+    return out
+
+
+def _through_lead_in(bench: Bench, group: list[int], out: Outcomes) -> tuple[Cohort, np.ndarray]:
+    """The patients of some replicates who are randomised, with their rating at randomisation, and their places."""
+    plan, n = bench.plan, bench.plan.patients
+    lead = plan.lead_in
+    assert lead
+    times = np.unique([0.0, *lead.at, lead.lasts.value])
+    looked = np.isin(times, lead.at)
+    calendar = lead_in_calendar(plan)
+    kept: dict[int, list[Cohort]] = {r: [] for r in group}
+    entry: dict[int, list[np.ndarray]] = {r: [] for r in group}  # how many had entered by then, for each one kept
+    next_candidate, entered = dict.fromkeys(group, 0), dict.fromkeys(group, 0)
+    have = dict.fromkeys(group, 0)
+    numbers: dict[int, list[np.ndarray]] = {r: [] for r in group}
+    rate = dict.fromkeys(group, 0.5)
+    while todo := [r for r in group if have[r] < n]:
+        wanted = {r: int(1.1 * (n - have[r]) / rate[r]) + 8 for r in todo}
+        drawn = list(bench.pool.map(lambda r: _candidates(bench, r, next_candidate[r], wanted[r]), todo))  # noqa: B023
+        cohort = _joined([c for c, _ in drawn])
+        scores = _followed(bench, "lead in", calendar, times.tolist(), cohort)
+        scores[:, 0] = cohort.baseline
+        scores = _leave(bench, scores, times.tolist(), np.asarray(cohort.people.index))
+        met = state(lead.randomised_when, scores, cohort.baseline[:, None])[:, looked].all(1)
+        met &= ~np.isnan(scores[:, -1])
+        begins = 0
+        for r, (c, candidate) in zip(todo, drawn, strict=True):
+            rows = np.flatnonzero(met[begins : begins + len(c)])
+            kept[r].append(replace(c, baseline=scores[begins : begins + len(c), -1]).pick(rows))
+            entry[r].append(entered[r] + rows + 1)
+            numbers[r].append(candidate[rows] + 1)
+            begins += len(c)
+            entered[r] += len(c)
+            have[r] += len(rows)
+            next_candidate[r] = int(candidate[-1]) + 1
+            if have[r] < n and entered[r] >= SCREENED * n:
+                raise UserError(
+                    f"only {have[r]} of {entered[r]} patients who entered the lead-in met its criterion, too few for "
+                    f"{n} to be randomised; loosen `randomised when`, or lengthen the lead-in."
+                )
+            rate[r] = max(have[r] / entered[r], 0.02)
+    for r in group:
+        out.entered[r] = np.concatenate(entry[r])[n - 1]
+        out.screened[r] = np.concatenate(numbers[r])[n - 1]
+    everybody = _joined([_joined(kept[r]).pick(np.arange(n)) for r in group])
+    return everybody, np.tile(np.arange(n), len(group))
+
+
+def _adapt(plan: Plan, out: Outcomes, r: int, look: int, enrolled: int, ratio: np.ndarray) -> None:
+    """What an interim look changes in replicate r: it stops, drops arms, or allocates otherwise from then on."""
+    a = plan.adaptive
+    assert a
+    seen = Replicate.of(plan, out, r, enrolled)
+    found = {arm: e for arm, e, _ in compare(plan, plan.primary, seen)}
+    good = {arm: e for arm, e in found.items() if np.isfinite(e.standard_error) and e.standard_error > 0}
+    if a.stop:
+        limit = limits(plan)[look]
+        if any(deviate(e) >= limit for e in good.values()):
+            out.stopped[r] = look
+            return
+    if a.drop_arms_below:
+        lower = plan.primary.endpoint == "change"
+        alive = {arm: e for arm, e in good.items() if ratio[r, arm] > 0}
+        z = float(-ndtri(plan.level / 2))
+        gone = drop_arms(alive, a.looks[look], a.drop_arms_below.value / 100, z, lower)
+        ratio[r, list(gone)] = 0.0
+        if not (np.delete(ratio[r], plan.control) > 0).any():
+            out.stopped[r] = look  # no arm is left to be compared
+            return
+    if a.allocation:
+        alive = np.flatnonzero(ratio[r] > 0)
+        e = plan.primary if plan.primary.endpoint in RATES else replace_endpoint(plan.primary, "response")
+        won = succeeded(e, seen, plan)
+        counts = [[won[seen.arm == k].sum(), (seen.arm == k).sum()] for k in alive]
+        s, n = np.array(counts).T
+        ratio[r, alive] = response_adaptive_ratio(s, n, a.temper, min(a.least_share, 1 / len(alive)))
+
+
+def replace_endpoint(e: PlannedEndpoint, kind: str) -> PlannedEndpoint:
+    """The same visit, another endpoint."""
+    return e.model_copy(update={"endpoint": kind, "analysis": None})

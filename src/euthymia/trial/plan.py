@@ -1,0 +1,593 @@
+"""The document of a planned trial: who enters, what each arm is given, when they are rated, and how it is analysed.
+
+One YAML file is one trial, complete and sound once it is read; `euthymia.trial.run` carries it out on virtual patients.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+
+from euthymia.course.outcomes import REMISSION_MADRS, RESPONSE
+from euthymia.course.simulate import MAXIMUM_WEEKS
+from euthymia.errors import UserError
+from euthymia.protocol import load, schedule
+from euthymia.protocol.calendar import HOURS_PER_WEEK, Administration, DailyTreatment, Design, Schedule
+from euthymia.protocol.document import DesignBlock, ProtocolId
+from euthymia.protocol.messages import sentence
+from euthymia.protocol.quantity import Quantity
+from euthymia.protocol.reader import Path as Place
+from euthymia.protocol.reader import read
+from euthymia.protocol.rules import Duration, Entry, Name, Text, When, Written, near
+from euthymia.protocol.safety import Problem, Unsound
+from euthymia.protocol.words import INERT
+from euthymia.trial.document import Times
+
+MAX_PATIENTS = 20_000
+FIRST_LOOK = 10
+"""Fewest patients at an interim look."""
+ENTRY_MEASURES = ("MADRS", "age", "failed antidepressant trials")
+MINUTE_H = 1 / 60
+
+Score = Annotated[Quantity, Written("score")]
+Percent = Annotated[Quantity, Written("percent")]
+Type = Literal["parallel", "crossover", "randomised withdrawal"]
+What = Literal["change", "effect size", "response", "remission", "time to response", "time to remission", "relapse"]
+SCORES = ("change", "effect size")
+RATES = ("response", "remission")
+TIMES = ("time to response", "time to remission", "relapse")
+_METHODS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (("change",), ("ancova", "mmrm", "within patients")),
+    (("effect size",), ("hedges g",)),
+    (RATES, ("risk difference",)),
+    (TIMES, ("cox", "log-rank", "kaplan-meier")),
+)
+ANALYSES = {kind: methods for kinds, methods in _METHODS for kind in kinds}
+"""How each endpoint can be analysed, the usual way first."""
+
+
+def _conditions(given: object) -> object:
+    return [given] if isinstance(given, dict) else given
+
+
+class Randomisation(Entry):
+    """Who decides the arm. `ratio` has a whole number for each arm in their order; `block` counts patients."""
+
+    method: Literal["simple", "block"] = "block"
+    block: Annotated[int, Field(ge=1)] | None = None
+    ratio: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    stratify_by: tuple[Literal["site"], ...] = ()
+
+
+class PlannedArm(Entry):
+    """One arm: a protocol, or sham sessions at its times with the same daily treatments (`sham of`).
+
+    In a randomised withdrawal, what follows the lead-in instead: it `goes on`, its doses become `sham`, or its sessions
+    `stop`; daily treatments go on. The one arm with `comparator: yes` is what the others are compared with.
+    """
+
+    arm: Name
+    protocol: Text | None = None
+    sham_of: Text | None = None
+    after_lead_in: Literal["goes on", "sham", "stops"] | None = None
+    comparator: bool = False
+
+
+class LeadIn(Entry):
+    """Everybody's first weeks before a randomised withdrawal, and who is then randomised: `randomised when` holds at
+    every time of `at`. Times from the first day; randomisation is at the end of `lasts`."""
+
+    protocol: Text
+    lasts: Duration
+    randomised_when: When
+    at: Annotated[Times, Field(min_length=1)]
+
+
+class Relapse(Entry):
+    """`when` holds at so many `consecutive visits`; the last of them, which confirms the relapse, is its time."""
+
+    when: When
+    consecutive_visits: Annotated[int, Field(ge=1)] = 1
+
+
+class Periods(Entry):
+    """Of a crossover: how long each lasts, and the time without treatment in between."""
+
+    length: Duration
+    washout: Duration
+
+
+class Dropout(Entry):
+    """Share of patients who leave in a week, at the score `at score`; each point of the last rating above it raises the
+    hazard by `more per point` (missing at random)."""
+
+    per_week: Percent
+    at_score: Score | None = None
+    more_per_point: Percent | None = None
+
+
+class Ratings(Entry):
+    """Errors beyond those of one rating: SD between sites, and between the raters of a site."""
+
+    site_sd: Score | None = None
+    rater_sd: Score | None = None
+    raters_per_site: Annotated[int, Field(ge=1, le=100)] = 2
+
+
+class PlannedEndpoint(Entry):
+    """What is compared between each arm and the comparator.
+
+    at: a visit (times to an event: the last counted, by default the last visit); fall: share of the score at entry that
+    a response takes off; limit: highest score of a remission. Those who left are not responders or remitters.
+    """
+
+    endpoint: What
+    at: Duration | None = None
+    analysis: str | None = None
+    primary: bool = False
+    fall: Annotated[float, Field(gt=0, lt=1)] = RESPONSE
+    limit: Annotated[float, Field(ge=0, le=60)] = REMISSION_MADRS
+
+    @property
+    def method(self) -> str:
+        """The analysis, the usual one where none is given."""
+        return self.analysis or ANALYSES[self.endpoint][0]
+
+    @property
+    def label(self) -> str:
+        """In words."""
+        return self.endpoint if self.at is None else f"{self.endpoint} at {self.at}"
+
+
+class Adaptive(Entry):
+    """Looks at shares of the patients, the last being all (1), each when everybody so far has finished.
+
+    stop: for efficacy, at the limits of that shape; drop arms below: their predictive chance of success;
+    allocation: to the arms that do better so far (`temper` 0 to 1, every arm keeping `floor`).
+    """
+
+    looks: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=2, max_length=20)]
+    stop: Literal["obrien_fleming", "pocock"] | None = None
+    drop_arms_below: Percent | None = None
+    allocation: Literal["response adaptive"] | None = None
+    temper: Annotated[float, Field(ge=0, le=1)] = 0.5
+    floor: Percent | None = None
+
+    @property
+    def least_share(self) -> float:
+        """Share of the patients that every arm keeps."""
+        return self.floor.value / 100 if self.floor else 0.1
+
+
+class Plan(Entry):
+    """A planned trial. `patients` counts those randomised; visits are times from randomisation (in a crossover: from
+    the start of each period), of which the first, 0 h, is the rating at entry."""
+
+    trial: ProtocolId
+    title: Text
+    note: Text | None = None
+    illness: Literal["depression"]
+    population: Literal["TRD", "MDD"]
+    design: DesignBlock
+    type: Type
+    inclusion: Annotated[tuple[When, ...], BeforeValidator(_conditions)] = ()
+    patients: int
+    number_of_sites: Annotated[int, Field(ge=1, le=1000)] = 1
+    randomisation: Randomisation = Randomisation()
+    arms: tuple[PlannedArm, ...]
+    lead_in: LeadIn | None = None
+    periods: Periods | None = None
+    visits: Times
+    relapse: Relapse | None = None
+    dropout: Dropout | None = None
+    ratings: Ratings = Ratings()
+    endpoints: Annotated[tuple[PlannedEndpoint, ...], Field(min_length=1)]
+    alpha: Percent = Quantity("5 %", 5.0, "percent")
+    multiplicity: Literal["none", "bonferroni"] = "none"
+    adaptive: Adaptive | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> "Plan":
+        found = [problem for check in _CHECKS for problem in check(self)]
+        if found:
+            raise Unsound(found)
+        return self
+
+    @property
+    def name(self) -> str:
+        return self.trial
+
+    @cached_property
+    def ratio(self) -> tuple[int, ...]:
+        """Whole numbers, one per arm."""
+        return self.randomisation.ratio or (1,) * len(self.arms)
+
+    @cached_property
+    def control(self) -> int:
+        """Number of the comparator among the arms."""
+        return next(k for k, arm in enumerate(self.arms) if arm.comparator)
+
+    @cached_property
+    def primary(self) -> PlannedEndpoint:
+        """The endpoint that decides."""
+        return next((e for e in self.endpoints if e.primary), self.endpoints[0])
+
+    @property
+    def level(self) -> float:
+        """Two-sided significance level of one comparison."""
+        alpha = self.alpha.value / 100
+        return alpha / (len(self.arms) - 1) if self.multiplicity == "bonferroni" else alpha
+
+    def visit(self, at: Quantity) -> int:
+        """Number of the visit at that time."""
+        return next(k for k, t in enumerate(self.visits) if abs(t - at.value) < MINUTE_H / 2)
+
+    def design_of_course(self) -> Design:
+        return Design(self.design.expectancy, self.design.setting, self.design.sites)
+
+
+# --- what is given, and when ------------------------------------------------------------------------------------------
+
+
+def _sham(a: Administration) -> Administration:
+    """The session without its drug."""
+    if a.compound in INERT:
+        return a
+    compound = "placebo spray" if a.route == "intranasal device" else "saline"
+    return replace(a, compound=compound, dose_mg=None, dose_mg_per_kg=None, cap_mg=None)
+
+
+def _own(plan: Plan, arm: PlannedArm, horizon_h: float) -> Schedule:
+    """What an arm is given until the horizon, under the trial's design."""
+    planned = schedule(load(arm.protocol or arm.sham_of or ""), horizon_h)
+    given = planned.administrations
+    return Schedule(
+        tuple(map(_sham, given)) if arm.sham_of else given, planned.daily, plan.design_of_course(), horizon_h
+    )
+
+
+def _part(planned: Schedule, start_h: float, end_h: float) -> tuple[list[Administration], list[DailyTreatment]]:
+    """A calendar moved to `start_h` and cut at `end_h`."""
+    sessions = [replace(a, time_h=start_h + a.time_h) for a in planned.administrations if start_h + a.time_h < end_h]
+    daily = [
+        replace(d, start_h=start_h + d.start_h, stop_h=min(end_h, start_h + (end_h if d.stop_h is None else d.stop_h)))
+        for d in planned.daily
+    ]
+    return sessions, daily
+
+
+def lead_in_calendar(plan: Plan) -> Schedule:
+    """The lead-in of a randomised withdrawal."""
+    assert plan.lead_in
+    planned = schedule(load(plan.lead_in.protocol), plan.lead_in.lasts.value)
+    return replace(planned, design=plan.design_of_course(), measure_h={})
+
+
+def calendars(plan: Plan, no_effect: bool = False) -> tuple[Schedule, ...]:
+    """What is given in each arm, or in each sequence of a crossover (the arms in their order, then reversed).
+
+    From the first day to the last visit, so a randomised withdrawal starts with its lead-in. no_effect: every arm is
+    given what the comparator is.
+    """
+    arms = [plan.arms[plan.control]] * len(plan.arms) if no_effect else list(plan.arms)
+    if plan.periods:
+        length = plan.periods.length.value
+        starts = (0.0, length + plan.periods.washout.value)
+        end = starts[1] + length
+        found = []
+        for pair in (arms, arms[::-1]):
+            parts = [
+                _part(_own(plan, arm, length), start, start + length) for arm, start in zip(pair, starts, strict=True)
+            ]
+            sessions = tuple(a for given, _ in parts for a in given)
+            daily = tuple(d for _, taken in parts for d in taken)
+            found.append(Schedule(sessions, daily, plan.design_of_course(), end))
+        return tuple(found)
+    if plan.lead_in:
+        begins = plan.lead_in.lasts.value
+        whole = schedule(load(plan.lead_in.protocol), begins + plan.visits[-1])
+        whole = replace(whole, design=plan.design_of_course(), measure_h={})
+        before = tuple(a for a in whole.administrations if a.time_h < begins)
+        after = tuple(a for a in whole.administrations if a.time_h >= begins)
+        then = {"goes on": after, "sham": tuple(map(_sham, after)), "stops": ()}
+        return tuple(
+            replace(whole, administrations=before + then[arm.after_lead_in]) for arm in arms if arm.after_lead_in
+        )
+    return tuple(_own(plan, arm, plan.visits[-1]) for arm in arms)
+
+
+def first_times(plan: Plan) -> tuple[float, ...]:
+    """When each part of the follow-up begins (h): one, or the two periods of a crossover."""
+    if plan.periods:
+        return (0.0, plan.periods.length.value + plan.periods.washout.value)
+    return (plan.lead_in.lasts.value if plan.lead_in else 0.0,)
+
+
+# --- what cannot be ---------------------------------------------------------------------------------------------------
+
+
+def _arm_problems(plan: Plan) -> Iterator[Problem]:
+    n = len(plan.arms)
+    if n < 2:
+        yield ("arms",), f"a trial compares two or more arms; this one has {n}"
+        return
+    names = [arm.arm for arm in plan.arms]
+    for k, name in enumerate(names):
+        if name in names[:k]:
+            yield ("arms", k, "arm"), f'two arms are called "{name}"; each needs a name of its own'
+    marked = sum(arm.comparator for arm in plan.arms)
+    if marked != 1:
+        yield ("arms",), f"exactly one arm must be the `comparator: yes`; {marked} are"
+    withdrawal = plan.type == "randomised withdrawal"
+    for k, arm in enumerate(plan.arms):
+        wanted = ("after_lead_in",) if withdrawal else ("protocol", "sham_of")
+        given = [f for f in ("protocol", "sham_of", "after_lead_in") if getattr(arm, f) is not None]
+        if len(given) != 1 or given[0] not in wanted:
+            shown = " or ".join(f"`{f.replace('_', ' ')}`" for f in wanted)
+            yield ("arms", k), f"an arm of a {plan.type} trial needs {shown}, and nothing else of the kind"
+            continue
+        for key, name in (("protocol", arm.protocol), ("sham of", arm.sham_of)):
+            if name is not None:
+                yield from _protocol_problems(("arms", k, key), name, sham=key == "sham of")
+    if plan.type == "crossover" and n != 2:
+        yield ("arms",), f"a crossover compares two arms; this one has {n}"
+
+
+def _protocol_problems(place: Place, name: str, sham: bool = False) -> Iterator[Problem]:
+    try:
+        protocol = load(name)
+    except UserError as error:
+        yield place, str(error).rstrip(".")
+        return
+    if sham and not protocol.phases:
+        yield place, f"{name} has no sessions that a sham could imitate"
+
+
+def _patients_problems(plan: Plan) -> Iterator[Problem]:
+    r, n = plan.randomisation, len(plan.arms)
+    if r.ratio and n >= 2 and len(r.ratio) != n:
+        yield ("randomisation", "ratio"), f"the ratio has {len(r.ratio)} numbers for {n} arms; give one for each"
+    total = sum(plan.ratio)
+    if r.method == "simple" and (r.block is not None or r.stratify_by):
+        yield ("randomisation",), "simple randomisation has neither `block` nor `stratify by`"
+    if r.block is not None and r.block % total:
+        yield (
+            ("randomisation", "block"),
+            f"a block must be a multiple of {total}, the sum of the ratio; it is {r.block}",
+        )
+    least = r.block if r.block is not None else total
+    if not least <= plan.patients <= MAX_PATIENTS:
+        what = "one block" if r.block is not None else "the sum of the ratio"
+        yield ("patients",), f"patients must be from {least} ({what}) to {MAX_PATIENTS}, not {plan.patients}"
+    one = plan.number_of_sites == 1
+    if (plan.design.sites == "one") != one:
+        said = "the design has one site" if plan.design.sites == "one" else "the design has many sites"
+        yield ("number of sites",), f"{said}, but `number of sites` is {plan.number_of_sites}"
+    if one and r.stratify_by:
+        yield ("randomisation", "stratify by"), "one site cannot be stratified by"
+    if one and plan.ratings.site_sd:
+        yield ("ratings", "site sd"), "one site has no spread between sites"
+    for k, rule in enumerate(plan.inclusion):
+        for c in rule:
+            if c.measure not in ENTRY_MEASURES:
+                allowed = ", ".join(ENTRY_MEASURES)
+                yield ("inclusion", k), f'"{c.measure}" cannot be checked at entry; allowed: {allowed}'
+    if plan.alpha.value <= 0 or plan.alpha.value >= 100:
+        yield ("alpha",), f"alpha must lie between 0 and 100 %, not {plan.alpha}"
+
+
+def _type_problems(plan: Plan) -> Iterator[Problem]:
+    withdrawal = plan.type == "randomised withdrawal"
+    for key, given, belongs in (
+        ("lead in", plan.lead_in, withdrawal),
+        ("relapse", plan.relapse, withdrawal),
+        ("periods", plan.periods, plan.type == "crossover"),
+    ):
+        if given and not belongs:
+            yield (key,), f"a {plan.type} trial has no `{key}`"
+    if plan.type == "crossover" and not plan.periods:
+        yield ("type",), "a crossover needs `periods`, their `length` and `washout`"
+    if withdrawal and not plan.lead_in:
+        yield ("type",), "a randomised withdrawal needs a `lead in`"
+    if lead := plan.lead_in:
+        yield from _protocol_problems(("lead in", "protocol"), lead.protocol)
+        if lead.lasts.value <= 0:
+            yield ("lead in", "lasts"), "the lead-in must be longer than zero"
+        if lead.at and not (lead.at[0] > 0 and lead.at[-1] <= lead.lasts.value):
+            yield ("lead in", "at"), f"times must lie after 0 h and within the lead-in, {lead.lasts}"
+        yield from _only_scores(("lead in", "randomised when"), lead.randomised_when)
+    if plan.relapse:
+        yield from _only_scores(("relapse", "when"), plan.relapse.when)
+        if plan.relapse.consecutive_visits >= len(plan.visits):
+            yield ("relapse", "consecutive visits"), "there are fewer visits after the first"
+        if not any(e.endpoint == "relapse" for e in plan.endpoints):
+            yield ("relapse",), "no endpoint uses this definition; add `endpoint: relapse` or leave it out"
+    if plan.periods and (plan.periods.length.value <= 0 or plan.periods.washout.value < 0):
+        yield ("periods",), "`length` must be above 0 and `washout` at least 0"
+
+
+def _only_scores(place: Place, when: When) -> Iterator[Problem]:
+    for c in when:
+        state = c.comparison if c.measure == "state" else None
+        if c.measure not in ("state", "MADRS", "MADRS improvement") or state == "relapse":
+            yield place, f'"{state or c.measure}" is not rated here; allowed: MADRS, MADRS improvement, a state'
+
+
+def _visit_problems(plan: Plan) -> Iterator[Problem]:
+    v = plan.visits
+    if len(v) < 2 or v[0] != 0:
+        yield ("visits",), "visits start at 0 h, the rating at entry, and there must be one after it"
+        return
+    if min(b - a for a, b in pairwise(v)) < MINUTE_H:
+        yield ("visits",), "two visits must be at least a minute apart"
+    if plan.periods and v[-1] > plan.periods.length.value:
+        yield ("visits",), f"the last visit lies after the end of a period, {plan.periods.length}"
+    weeks = (first_times(plan)[-1] + v[-1]) / HOURS_PER_WEEK
+    if weeks > MAXIMUM_WEEKS:
+        yield ("visits",), f"the trial lasts {weeks:.0f} weeks; a course has at most {MAXIMUM_WEEKS}"
+    for k, e in enumerate(plan.endpoints):
+        place: Place = ("endpoints", k)
+        if e.at is None:
+            if e.endpoint not in TIMES:
+                yield place, f"{e.endpoint} needs `at`, the visit at which it is compared"
+        elif e.at.value > v[-1]:
+            yield (*place, "at"), f"{e.at} lies after the last visit"
+        elif not any(abs(t - e.at.value) < MINUTE_H / 2 for t in v[1:]):
+            yield (*place, "at"), f"{e.at} is not one of the visits after entry"
+
+
+def _endpoint_problems(plan: Plan) -> Iterator[Problem]:
+    primary = sum(e.primary for e in plan.endpoints)
+    if primary > 1 or (not primary and len(plan.endpoints) > 1):
+        yield ("endpoints",), f"exactly one endpoint must be `primary: yes`; {primary} are"
+    allowed = {
+        "parallel": (*SCORES, *RATES, "time to response", "time to remission"),
+        "crossover": ("change",),
+        "randomised withdrawal": ("change", "relapse"),
+    }[plan.type]
+    for k, e in enumerate(plan.endpoints):
+        if e.endpoint not in allowed:
+            yield ("endpoints", k, "endpoint"), f"a {plan.type} trial compares {', '.join(allowed)}, not {e.endpoint}"
+            continue
+        if e.endpoint == "relapse" and not plan.relapse:
+            yield ("endpoints", k), "relapse is not defined; add `relapse` with `when` and `consecutive visits`"
+        methods = [m for m in ANALYSES[e.endpoint] if e.endpoint != "change" or _fits(plan, m)]
+        if plan.type == "crossover" and e.analysis is None:
+            yield ("endpoints", k), "a crossover is analysed `within patients`; write it as `analysis`"
+        elif e.method not in methods:
+            yield ("endpoints", k, "analysis"), f'"{e.method}" is no analysis of {e.endpoint} here{near("", methods)}'
+        for key, used in (("fall", "response"), ("limit", "remission")):
+            if key in e.model_fields_set and not e.endpoint.endswith(used):
+                yield ("endpoints", k, key), f"`{key}` belongs to {used}"
+
+
+def _fits(plan: Plan, method: str) -> bool:
+    return (method == "within patients") == (plan.type == "crossover")
+
+
+def _dropout_problems(plan: Plan) -> Iterator[Problem]:
+    d = plan.dropout
+    if d is None:
+        return
+    if not 0 <= d.per_week.value < 100:
+        yield ("dropout", "per week"), f"the share who leave must lie from 0 % to below 100 %, not {d.per_week}"
+    if (d.at_score is None) != (d.more_per_point is None):
+        yield ("dropout",), "`at score` and `more per point` go together"
+    elif d.more_per_point is not None and not -50 <= d.more_per_point.value <= 100:
+        yield ("dropout", "more per point"), f"it must lie from -50 % to 100 %, not {d.more_per_point}"
+    for key, sd in (("site sd", plan.ratings.site_sd), ("rater sd", plan.ratings.rater_sd)):
+        if sd is not None and not 0 <= sd.value <= 20:
+            yield ("ratings", key), f"it must lie from 0 to 20 points, not {sd}"
+
+
+def _adaptive_problems(plan: Plan) -> Iterator[Problem]:
+    a = plan.adaptive
+    if a is None:
+        return
+    place: Place = ("adaptive",)
+    if plan.type != "parallel":
+        yield place, f"only a parallel trial can be adaptive, not a {plan.type}"
+    if list(a.looks) != sorted(set(a.looks)) or a.looks[-1] != 1:
+        yield (*place, "looks"), "looks are rising shares of the patients, the last of which is 1"
+    elif round(a.looks[0] * plan.patients) < FIRST_LOOK:
+        yield (*place, "looks"), f"the first look must have at least {FIRST_LOOK} patients"
+    if not (a.stop or a.drop_arms_below or a.allocation):
+        yield place, "nothing is adapted; give `stop`, `drop arms below` or `allocation`"
+    if a.drop_arms_below and (len(plan.arms) < 3 or not 0 < a.drop_arms_below.value < 100):
+        yield (*place, "drop arms below"), "a chance between 0 and 100 %, in a trial of three or more arms"
+    if a.allocation is None and a.model_fields_set & {"temper", "floor"}:
+        yield place, "`temper` and `floor` belong to `allocation: response adaptive`"
+    if a.allocation and not 0 <= a.least_share <= 1 / len(plan.arms):
+        yield (*place, "floor"), f"every one of {len(plan.arms)} arms cannot keep {100 * a.least_share:g} %"
+    if a.allocation and plan.randomisation.model_fields_set:
+        yield ("randomisation",), "response-adaptive allocation is simple and sets its own ratio; leave this out"
+    if plan.primary.endpoint not in ("change", *RATES):
+        yield place, "an adaptive trial needs a primary endpoint of change, response or remission"
+
+
+_CHECKS = (
+    _arm_problems,
+    _patients_problems,
+    _type_problems,
+    _visit_problems,
+    _endpoint_problems,
+    _dropout_problems,
+    _adaptive_problems,
+)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+def read_document(text: str, name: str, model: type[Document], what: str) -> Document:
+    """A YAML text as a document of `model`. Raises UserError: the first problem as one sentence with `name` and line.
+
+    what: the kind of document in words, such as "a planned trial".
+    """
+    marked = read(text, name)
+    if not isinstance(marked.value, dict):
+        raise UserError(f"{name}, line 1: {what} is a mapping of keys to values.")
+    try:
+        return model.model_validate(marked.value)
+    except ValidationError as error:
+        found: list[tuple[bool, int, str]] = []  # an unknown key first: it may be what another is missing for
+        for detail in error.errors():
+            cause = detail.get("ctx", {}).get("error")
+            problems = cause.problems if isinstance(cause, Unsound) else [(detail["loc"], _said(detail, model))]
+            for place, message in problems:
+                shown = "".join(f"[{p + 1}]" if isinstance(p, int) else f" > {p}" for p in place).removeprefix(" > ")
+                line, known = marked.line(tuple(place)), detail["type"] != "extra_forbidden"
+                found.append((known, line, f"`{shown}`: {message}" if shown else message))
+        found.sort(key=lambda item: item[:2])
+        more = f" ({len(found)} problems in all)" if len(found) > 1 else ""
+        _, line, message = found[0]
+        raise UserError(f"{name}, line {line}: {message}{more}.") from None
+
+
+def _said(detail: Any, model: type[BaseModel]) -> str:
+    """One finding of pydantic in words; for an unknown key, the nearest of those allowed there."""
+    if detail["type"] != "extra_forbidden":
+        return sentence(detail)
+    *path, last = detail["loc"]
+    here: Any = model
+    for part in path:
+        if not isinstance(part, int):
+            field = next(f for f in here.model_fields.values() if f.alias == part)
+            here = _model_in(field.annotation)
+    return f"unknown key{near(str(last), [f.alias for f in here.model_fields.values()])}"
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for a in getattr(annotation, "__args__", ()) if (m := _model_in(a)) is not None), None)
+
+
+def examples() -> tuple[str, ...]:
+    """The names of the plans that come with the program, in alphabetical order."""
+    folder = files("euthymia.trial") / "plans"
+    return tuple(sorted(place.name[:-5] for place in folder.iterdir() if place.name.endswith(".yaml")))
+
+
+def load_plan(path: str | Path) -> Plan:
+    """A planned trial from a file, or an example by its name. Raises UserError, with file and line if unsound."""
+    name = str(path)
+    if name in examples():
+        text = (files("euthymia.trial") / "plans" / f"{name}.yaml").read_text("utf-8")
+        return read_document(text, f"{name}.yaml", Plan, "a planned trial")
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file in UTF-8"
+        raise UserError(
+            f"{name}: cannot be read ({reason}); give the file of a planned trial, or one of the examples: "
+            f"{', '.join(examples())}."
+        ) from None
+    return read_document(text, Path(path).name, Plan, "a planned trial")

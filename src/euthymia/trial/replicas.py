@@ -1,0 +1,355 @@
+"""Published trials as arrays: everything of every arm that fitted parameters do not touch, and scores from the rest.
+
+Drug levels depend on no fitted parameter, so receptor binding is recorded once per schedule and kind of people; what
+follows (plasticity, symptoms) is computed for all arms side by side, quickly and differentiably, from whatever values
+`evidence.assume` holds. The same virtual patients are in every arm.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from euthymia import evidence
+from euthymia.brain.plasticity import Plasticity
+from euthymia.course.batch import drug_drive
+from euthymia.course.engine import Path, follow, record
+from euthymia.course.simulate import ANTIDEPRESSANT_SIZE, prepare
+from euthymia.course.variants import Variants
+from euthymia.illness.background import Background
+from euthymia.illness.depression import DAY_H, Depression, score
+from euthymia.patient.population import Patients
+from euthymia.patient.random import normals
+from euthymia.protocol import load, schedule
+from euthymia.protocol.calendar import Administration, DailyTreatment, Design, Schedule
+from euthymia.protocol.document import UNNAMED
+from euthymia.trial.document import Arm, Endpoint, Trial
+from euthymia.trial.observed import baseline
+
+MESH_LEVEL = 0.15  # against a mesh twenty times finer: mean of an arm within 0.004 points, any patient within 0.03
+STATES = ("functional", "labile", "consolidated")
+DEVIATES = ("depression.gain", "depression.durability", "depression.antidepressant_gain", "background")
+PAD_STEPS = 128  # paths are padded to a multiple, so that they share compilations
+LONG_AGO_H = 1e6  # finite, so that derivatives are
+ArmName = tuple[str, str]
+"""Trial and arm."""
+
+
+class Scores(NamedTuple):
+    """True MADRS of one arm: at entry, and by time (h), [patients]; everybody appears twice, with opposite ups and
+    downs. background: the study's multiplier of the non-drug response."""
+
+    baseline: Array
+    at: Mapping[float, Array]
+    people: Patients
+    background: Any = 1.0
+
+
+class Bundle(eqx.Module):
+    """Drug paths of about the same length, and the arms that take them.
+
+    course: [arms], the path of each; picks: [arms, times], which step's end each observation reads (0: the start).
+    """
+
+    path: Path
+    course: Array
+    picks: Array
+
+
+class Arms(eqx.Module):
+    """Every arm as arrays, times padded to one length: [arms], [arms, times] or [arms, times, patients].
+
+    place: row of each arm among the arms of all bundles, the last row being "no ketamine"; start_h, stop_h: of the oral
+    antidepressant; design: row of `designs`, pairs of expectancy and whether inpatients; ups_and_downs: of unit SD.
+    """
+
+    bundles: tuple[Bundle, ...]
+    place: Array
+    time_h: Array
+    since_session_h: Array  # [2, arms, times]
+    start_h: Array
+    stop_h: Array
+    antidepressant: Array
+    quetiapine: Array
+    design: Array
+    many_sites: Array
+    trial: Array
+    resistant: Array
+    age_y: Array  # [arms, patients]
+    baseline: Array  # [arms, patients]
+    ups_and_downs: Array
+    z: dict[str, Array]
+    designs: tuple[tuple[str, bool], ...] = eqx.field(static=True)
+
+
+class Replicas(NamedTuple):
+    """Trials ready to be scored. names: of the arms in the order of `arms`; times: those of each arm (h)."""
+
+    trials: tuple[Trial, ...]
+    names: tuple[ArmName, ...]
+    times: tuple[tuple[float, ...], ...]
+    people: tuple[Patients, ...]
+    arms: Arms
+
+    def scores(self, arms: Arms, drug: Array, background: Array) -> dict[ArmName, Scores]:
+        """By arm, where each trial multiplies drug and non-drug response, [trials]. arms: `self.arms`, which compiled
+        code must be given as an argument rather than keep as a constant."""
+        true = madrs(arms, drug, background)
+        found = {}
+        for k, (name, times) in enumerate(zip(self.names, self.times, strict=True)):
+            start = jnp.tile(arms.baseline[k], 2)
+            at = {t: true[k, j] for j, t in enumerate(times)}
+            found[name] = Scores(start, at, self.people[k], background[arms.trial[k]])
+        return found
+
+
+def times_needed(arm: str, endpoints: Iterable[Endpoint]) -> tuple[float, ...]:
+    """Every time (h) at which some endpoint looks at `arm`."""
+    wanted: set[float] = set()
+    for e in endpoints:
+        if arm in e.arm:
+            wanted |= set(e.visits or (e.at.value,)) | set(e.followed.at if e.followed else ())
+    return tuple(sorted(wanted))
+
+
+def calendar(trial: Trial, arm: Arm, horizon_h: float) -> Schedule:
+    """What is given to `arm` until `horizon_h`, under the trial's own design."""
+    block, given = trial.design, arm.given
+    design = Design(block.expectancy, block.setting, block.sites)
+    sessions: tuple[Administration, ...] = ()
+    daily: tuple[DailyTreatment, ...] = ()
+    if given and given.protocol:
+        planned = schedule(load(given.protocol), horizon_h)
+        sessions, daily = planned.administrations, planned.daily
+    elif given and given.compound and given.route:
+        by_weight = given.dose is not None and given.dose.unit == "mg/kg"
+        mg = given.dose.value if given.dose else None
+        sessions = tuple(
+            Administration(
+                time_h=time,
+                compound=given.compound,
+                route=given.route,
+                dose_mg=None if by_weight else mg,
+                dose_mg_per_kg=mg if by_weight else None,
+                cap_mg=None,
+                duration_h=given.over.value if given.over else 0.0,
+                phase=arm.arm,
+                session=k + 1,
+            )
+            for k, time in enumerate(given.at)
+            if time < horizon_h
+        )
+    if given and given.stops:
+        sessions = tuple(a for a in sessions if a.time_h < given.stops.value)
+    if arm.antidepressant:
+        start, stop = arm.antidepressant.start, arm.antidepressant.stop
+        daily = (DailyTreatment(UNNAMED, UNNAMED, None, start.value, stop.value if stop else None),)
+    return Schedule(sessions, daily, design, horizon_h, {})
+
+
+def mirrored(people: Patients) -> Patients:
+    """These people and, for each, one with the opposite deviates: chance in the one is undone in the other.
+
+    So a few hundred give the means of many more. Pairs share age, sex and weight.
+    """
+    both = jax.tree.map(lambda x: jnp.concatenate([x, x]), people)
+    baseline_mean = evidence.value("population.trd.baseline_mean")
+    opposite = 2 * baseline_mean - people.baseline_madrs
+    z = {name: jnp.concatenate([x, -x]) for name, x in people.z.items()}
+    return eqx.tree_at(lambda p: (p.baseline_madrs, p.z), both, (jnp.concatenate([people.baseline_madrs, opposite]), z))
+
+
+def people_of(trial: Trial, arm: Arm, people: Patients) -> Patients:
+    """The same virtual patients with the arm's baseline mean and SD, and what else is particular to it."""
+    mean, sd = baseline(arm.baseline, trial.set)
+    drawn = np.asarray(people.baseline_madrs)
+
+    def trd(name: str) -> float:
+        return evidence.parameter(f"population.trd.{name}").value
+
+    own = mean + sd * (drawn - trd("baseline_mean")) / trd("baseline_sd")
+    changed = {"baseline_madrs": np.clip(own, trd("baseline_minimum"), trd("baseline_maximum"))}
+    if arm.people:
+        changed["weight_kg"] = np.asarray(people.weight_kg) * arm.people.weight_factor
+        changed["resistant"] = np.full(len(drawn), float(arm.people.resistant))
+        changed["asian"] = np.full(len(drawn), float(arm.people.asian))
+        changed["japanese"] = np.full(len(drawn), float(arm.people.japanese))
+        if arm.people.age:
+            spread = (arm.people.age_sd or trd("age_sd")) / trd("age_sd")
+            changed["age_y"] = arm.people.age + spread * (np.asarray(people.age_y) - trd("age_mean"))
+    return eqx.tree_at(lambda p: [getattr(p, k) for k in changed], people, [jnp.asarray(v) for v in changed.values()])
+
+
+def _given_to(planned: Schedule, who: Patients) -> tuple:
+    """Arms alike in this share one recorded drug path."""
+    doses = tuple(
+        (a.time_h, a.compound, a.route, a.dose_mg, a.dose_mg_per_kg, a.cap_mg, a.duration_h)
+        for a in planned.administrations
+    )
+    kind = (float(who.weight_kg[0]), float(who.asian[0]), float(who.japanese[0]), float(who.age_y[0]))
+    return (*doses, kind)
+
+
+class Recorded(NamedTuple):
+    """One drug path: step lengths [steps], binding [steps, 3, patients], and the step whose end each time reads."""
+
+    h: np.ndarray
+    binding: Array
+    step_of: np.ndarray
+
+
+def _recorded(planned: Schedule, who: Patients, times: np.ndarray) -> Recorded | None:
+    """The drug path of a schedule, to be read at `times` (h); None without ketamine."""
+    plan, setting, timing = prepare(replace(planned, horizon_h=float(times[-1])), times, Variants(), level=MESH_LEVEL)
+    if not plan.pathways:
+        return None
+    first, last = np.asarray(timing.steps.first), np.asarray(timing.steps.last)
+    n = int(last[-1])
+    padded = n + -n % PAD_STEPS
+    h = np.zeros(padded)
+    h[:n] = np.asarray(timing.steps.lengths)[np.asarray(timing.steps.h_class)[:n]]
+    segment = np.full(padded, len(first) - 1)
+    segment[:n] = np.repeat(np.arange(len(first)), last - first)
+    opens = np.zeros(padded)
+    opens[first] = 1.0
+    drive = eqx.filter_jit(drug_drive)(setting, timing, who)[0]
+    binding = record(drive, jnp.asarray(h), jnp.asarray(segment), jnp.asarray(opens))["binding"]
+    observed = np.asarray(timing.observed)
+    return Recorded(h, binding, np.where(observed >= 0, last[np.maximum(observed, 0)], 0))
+
+
+def _ups_and_downs(people: Patients, time_h: np.ndarray) -> Array:
+    """The fluctuation of unit SD, [arms, times, patients]."""
+    days = int(np.ceil(time_h.max() / DAY_H)) + 1
+    daily = normals(people.seed, {"fluctuation": np.arange(days)}, people.index)["fluctuation"]
+    unit = eqx.tree_at(lambda d: d.sd_fluctuation, Depression.from_evidence(), 1.0)
+    path = unit.fluctuation(jnp.asarray(time_h.ravel()), jnp.asarray(daily), jnp.ones(len(people)))
+    return path.reshape(*time_h.shape, -1)
+
+
+def build(trials: Sequence[Trial], people: Patients, progress: Callable[[int, int], None] | None = None) -> Replicas:
+    """Lay out every arm of `trials` for `people`. progress: called with (drug schedules recorded, drug schedules)."""
+    everyone = [(trial, arm, people_of(trial, arm, people)) for trial in trials for arm in trial.arms]
+    times = [times_needed(arm.arm, trial.endpoints) for trial, arm, _ in everyone]
+    planned = [calendar(trial, arm, t[-1]) for (trial, arm, _), t in zip(everyone, times, strict=True)]
+    who = [p for *_, p in everyone]
+    width = max(len(t) for t in times)
+    padded = np.stack([np.pad(t, (0, width - len(t)), mode="edge") for t in times])
+    bundles, place = _bundles(planned, who, times, padded, progress)
+    designs = [(c.design.expectancy, c.design.setting == "inpatient") for c in planned]
+    distinct = tuple(dict.fromkeys(designs))
+    daily = [c.daily[0] if c.daily else None for c in planned]
+    index = {trial.trial: k for k, trial in enumerate(trials)}
+
+    def column(values: Iterable[Any]) -> Array:
+        return jnp.asarray([[float(v)] for v in values])
+
+    arms = Arms(
+        bundles=bundles,
+        place=jnp.asarray(place),
+        time_h=jnp.asarray(padded),
+        since_session_h=jnp.asarray(np.stack([_since(c, t) for c, t in zip(planned, padded, strict=True)], 1)),
+        start_h=column(d.start_h if d else 0.0 for d in daily),
+        stop_h=column(np.inf if d is None or d.stop_h is None else d.stop_h for d in daily),
+        antidepressant=column(d is not None for d in daily),
+        quetiapine=column(d is not None and d.kind in ANTIDEPRESSANT_SIZE for d in daily),
+        design=jnp.asarray([distinct.index(d) for d in designs]),
+        many_sites=column(c.design.sites == "many" for c in planned),
+        trial=jnp.asarray([index[trial.trial] for trial, *_ in everyone]),
+        resistant=column(p.resistant[0] for p in who),
+        age_y=jnp.stack([jnp.asarray(p.age_y) for p in who]),
+        baseline=jnp.stack([jnp.asarray(p.baseline_madrs) for p in who]),
+        ups_and_downs=_ups_and_downs(people, padded),
+        z={name: jnp.asarray(people.z[name]) for name in DEVIATES},
+        designs=distinct,
+    )
+    names = tuple((trial.trial, arm.arm) for trial, arm, _ in everyone)
+    return Replicas(tuple(trials), names, tuple(times), tuple(who), arms)
+
+
+def _bundles(planned, who, times, padded, progress) -> tuple[tuple[Bundle, ...], np.ndarray]:
+    """Drug paths recorded once for all arms alike, grouped by length; and the place of each arm."""
+    alike: dict[tuple, list[int]] = {}
+    for k, (c, person) in enumerate(zip(planned, who, strict=True)):
+        alike.setdefault(_given_to(c, person), []).append(k)
+    by_size: dict[int, list[tuple[Recorded, list[int], np.ndarray]]] = {}
+    for done, members in enumerate(alike.values()):
+        union = np.array(sorted({t for k in members for t in times[k]}))
+        longest = max((planned[k] for k in members), key=lambda c: c.horizon_h)
+        found = _recorded(longest, who[members[0]], union)
+        if found:
+            by_size.setdefault(len(found.h), []).append((found, members, union))
+        if progress:
+            progress(done + 1, len(alike))
+    place = np.full(len(planned), -1)
+    bundles, row = [], 0
+    for group in by_size.values():
+        course = [c for c, (_, members, _) in enumerate(group) for _ in members]
+        picks = [r.step_of[np.searchsorted(union, padded[k])] for r, members, union in group for k in members]
+        for _, members, _ in group:
+            for k in members:
+                place[k], row = row, row + 1
+        path = Path(
+            jnp.stack([jnp.asarray(r.h) for r, *_ in group], 1)[..., None],
+            {"binding": jnp.stack([r.binding for r, *_ in group], 2)},
+        )
+        bundles.append(Bundle(path, jnp.asarray(course), jnp.asarray(np.stack(picks))))
+    return tuple(bundles), np.where(place < 0, row, place)
+
+
+def effects(arms: Arms, drug: Array, background: Array) -> Array:
+    """What takes points off, on the log scale and before ups and downs, [arms, times, patients].
+
+    The same sum as in a course (`course.batch`), for many arms at once.
+
+    drug, background: how each trial multiplies the drug's and the non-drug response, [trials].
+    """
+    depression = Depression.from_evidence()
+    plastic = depression.readout(**plasticity(arms, depression))
+    gain = depression.own_gain(arms.z["depression.gain"])
+    many = jnp.where(arms.many_sites > 0, depression.multicentre_factor, 1.0)
+    by_drug = plastic * gain * many[..., None] * drug[arms.trial][:, None, None]
+    size = arms.antidepressant * jnp.where(arms.quetiapine > 0, depression.quetiapine_factor, 1.0)
+    adapted = depression.adaptation(arms.time_h, [(arms.start_h, arms.stop_h, size)])
+    own = depression.own_antidepressant_gain(arms.z["depression.antidepressant_gain"], arms.resistant)
+    by_antidepressant = adapted[..., None] * own[:, None]
+    made = [Background.of(*design) for design in arms.designs]
+    of_arm = jax.tree.map(lambda *x: jnp.stack([jnp.asarray(v) for v in x])[arms.design][:, None], *made)
+    level = of_arm.level(arms.time_h, arms.since_session_h) * background[arms.trial][:, None]
+    readiness = jnp.exp(evidence.value("background.sd_between_patients") * arms.z["background"])
+    kept = depression.age_factor(arms.age_y)[:, None]
+    return kept * (by_drug + by_antidepressant + level[..., None] * readiness)
+
+
+def madrs(arms: Arms, drug: Array, background: Array) -> Array:
+    """True scores, [arms, times, patients twice over]: with everybody's ups and downs, and with the opposite ones."""
+    steady = effects(arms, drug, background)
+    sd = Depression.from_evidence().fluctuation_sd(arms.resistant)
+    moved = sd[..., None] * arms.ups_and_downs
+    both = jnp.concatenate([steady - moved, steady + moved], axis=-1)
+    return score(jnp.tile(arms.baseline, 2)[:, None], both)
+
+
+def plasticity(arms: Arms, depression: Depression) -> dict[str, Array]:
+    """Functional, labile and consolidated plasticity, [arms, times, patients]."""
+    durability = jnp.exp(depression.sd_durability * arms.z["depression.durability"])
+    found = []
+    for bundle in arms.bundles:
+        lanes = jnp.broadcast_to(durability, bundle.path.inputs["binding"].shape[2:])
+        states = follow(Plasticity.from_evidence(durability=lanes), bundle.path)
+        at_start = {name: jnp.concatenate([jnp.zeros_like(x[:1]), x]) for name, x in states.items()}
+        found.append({name: at_start[name][bundle.picks, bundle.course[:, None]] for name in STATES})
+    nothing = jnp.zeros((1, arms.time_h.shape[1], len(durability)))
+    return {name: jnp.concatenate([*(f[name] for f in found), nothing])[arms.place] for name in STATES}
+
+
+def _since(planned: Schedule, time_h: np.ndarray) -> np.ndarray:
+    """Hours since the last session and the one before, [2, times]; very many where there was none."""
+    begun = np.concatenate([[-LONG_AGO_H, -LONG_AGO_H], [a.time_h for a in planned.administrations]])
+    at = np.searchsorted(begun[2:], time_h, side="left")
+    return time_h - np.stack([begun[at + 1], begun[at]])

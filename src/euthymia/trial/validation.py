@@ -1,0 +1,287 @@
+"""Every published endpoint of the catalogue: predicted beside observed, with what each interval contains.
+
+A prediction is the middle of what repetitions of the trial would report; its interval holds chance in a sample of the
+arm's own size, how studies differ from each other, and the uncertainty of the fitted parameters. Trials of the
+calibration set are predicted with the levels fitted to them, trials of the validation set as studies not yet seen.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import polars as pl
+from jax import Array
+
+from euthymia import evidence
+from euthymia.course.store import write_whole
+from euthymia.drug.compounds import COMPOUNDS
+from euthymia.errors import UserError
+from euthymia.patient.population import draw
+from euthymia.trial.document import AS_LOG, KIND, Endpoint, Set, Trial, catalogue
+from euthymia.trial.endpoints import deviation, predict
+from euthymia.trial.observed import Observed, baseline, observed
+from euthymia.trial.posterior import Draw, contains, draws, fitted
+from euthymia.trial.replicas import Arms, Replicas, build, calendar, mirrored
+
+SAMPLES_PER_DRAW = 50
+MINIMUM_PATIENTS = 100
+PERCENTILES = (25.0, 75.0, 5.0, 95.0)
+
+
+class Row(NamedTuple):
+    """One published endpoint; the fields are the columns of validation.csv.
+
+    kind: rate (%), change or difference (points), time (days) or effect; observed: as published, None where it was
+    printed in words (`words`); predicted: median over what is uncertain; lower and upper: central 50 and 90 % of
+    repetitions of the trial; naive: the mean of its like in the calibration set, without any model; inside90: whether
+    the observed value, which was printed rounded, can lie in the 90 % interval; assumed: what stands in for something
+    that was not published.
+    """
+
+    trial: str
+    illness: str
+    set: str
+    arm: str
+    endpoint: str
+    kind: str
+    time: str
+    n: float | None
+    observed: float | None
+    predicted: float
+    lower50: float
+    upper50: float
+    lower90: float
+    upper90: float
+    naive: float | None
+    inside90: bool | None
+    words: str
+    fitted: bool
+    verified: str
+    assumed: str
+    evidence: str
+
+
+class Total(NamedTuple):
+    """Errors over rows of one set and kind; NaN where there is none. bias: predicted minus observed."""
+
+    set: str
+    kind: str
+    rows: int
+    mean_absolute_error: float
+    bias: float
+    naive_error: float
+    inside50: float
+    inside90: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Predicted beside observed for every endpoint of some trials."""
+
+    rows: tuple[Row, ...]
+    patients: int
+    seed: int
+    fitted: str
+
+    def total(self, set: str, kind: str = "all") -> Total:
+        """Errors and coverage (%) of the rows of one set and kind, or of all kinds. "fitted": what the model was fitted
+        to, which is part of the calibration set."""
+        rows = [r for r in self.rows if set == ("fitted" if set == "fitted" and r.fitted else r.set)]
+        rows = [r for r in rows if kind in (r.kind, "all") and r.observed is not None]
+        observed = np.array([r.observed for r in rows], float)
+        error = np.array([r.predicted for r in rows]) - observed
+        naive = np.array([np.nan if r.naive is None else r.naive for r in rows]) - observed
+        naive = naive[~np.isnan(naive)]
+        alike = kind != "all" and len(rows)
+        half = [r.lower50 <= x <= r.upper50 for r, x in zip(rows, observed, strict=True)]
+        return Total(
+            set,
+            kind,
+            len(rows),
+            float(np.abs(error).mean()) if alike else np.nan,
+            float(error.mean()) if alike else np.nan,
+            float(np.abs(naive).mean()) if alike and len(naive) else np.nan,
+            100 * float(np.mean(half)) if rows else np.nan,
+            100 * float(np.mean([bool(r.inside90) for r in rows])) if rows else np.nan,
+        )
+
+    def totals(self) -> tuple[Total, ...]:
+        """By set, then by kind."""
+        sets = [*dict.fromkeys(r.set for r in self.rows), *(["fitted"] if any(r.fitted for r in self.rows) else [])]
+        kinds = [k for k in ("rate", "change", "difference", "time", "effect") if any(r.kind == k for r in self.rows)]
+        return tuple(self.total(s, k) for s in sets for k in (*kinds, "all") if self.total(s, k).rows)
+
+    def table(self) -> pl.DataFrame:
+        """The rows as a data frame."""
+        return pl.DataFrame([r._asdict() for r in self.rows], infer_schema_length=None)
+
+    def write(self, folder: str | Path) -> Path:
+        """Write validation.csv into `folder` and return its path. Raises UserError when it cannot be written."""
+        path = Path(folder) / "validation.csv"
+        write_whole(path, lambda p: self.table().write_csv(p))
+        return path
+
+
+class Compiled:
+    """Predictions of all endpoints of some replicas, compiled once for every set of parameters."""
+
+    def __init__(self, replicas: Replicas):
+        self.replicas = replicas
+        self.endpoints = tuple((t, e) for t in replicas.trials for e in t.endpoints)
+        self._run = eqx.filter_jit(self._values)
+
+    def _values(self, arms: Arms, values: dict[str, Array], drug: Array, background: Array) -> tuple[Array, Array]:
+        with evidence.assume(values):
+            scores = self.replicas.scores(arms, drug, background)
+            of = [(e, [scores[t.trial, name] for name in e.arm]) for t, e in self.endpoints]
+            return jnp.stack([predict(*x) for x in of]), jnp.stack([deviation(*x) for x in of])
+
+    def __call__(self, at: Draw) -> tuple[np.ndarray, np.ndarray]:
+        """The endpoints, and the SD of the change in their arms, under one draw."""
+        levels = [jnp.asarray([level[t.trial] for t in self.replicas.trials]) for level in (at.drug, at.background)]
+        values = {name: jnp.asarray(v) for name, v in at.values.items()}
+        return jax.tree.map(np.asarray, self._run(self.replicas.arms, values, *levels))
+
+
+def validate(
+    trials: Sequence[Trial] | None = None,
+    patients: int = 512,
+    seed: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Validation:
+    """Predict every endpoint of `trials` (default: all of the catalogue) and set it beside what was found.
+
+    patients: virtual patients per arm, the same in every arm; seed: of every random number; progress: called with
+    (parts done, parts). Raises UserError for fewer than 100 patients.
+    """
+    if isinstance(patients, bool) or not isinstance(patients, int) or patients < MINIMUM_PATIENTS:
+        raise UserError(f"a validation needs at least {MINIMUM_PATIENTS} patients, got {patients!r}.")
+    chosen = catalogue() if trials is None else tuple(trials)
+    many = draws(chosen, seed)
+    parts = len(many) + 1
+
+    def recorded(done: int, of: int) -> None:
+        if progress:
+            progress(round(parts * done / of / 3), parts + parts // 3)
+
+    replicas = build(chosen, mirrored(draw("TRD", (patients + 1) // 2, seed)), recorded)
+    compiled = Compiled(replicas)
+    found = []
+    for k, at in enumerate(many):
+        found.append(compiled(at))
+        if progress:
+            progress(parts // 3 + k + 1, parts + parts // 3)
+    values, spread = (np.stack(x) for x in zip(*found, strict=True))
+    rng = np.random.default_rng(seed)
+    guess = naive_predictor()
+    rows = []
+    for j, (trial, e) in enumerate(compiled.endpoints):
+        if KIND[e.measure] != "spread":
+            seen = observed(e, trial.set)
+            repeated = repetitions(e, seen, trial, values[:, j], spread[:, j], rng)
+            rows.append(_row(trial, e, seen, values[:, j], repeated, guess(trial, e)))
+    return Validation(tuple(rows), len(replicas.people[0]), seed, contains())
+
+
+def repetitions(
+    e: Endpoint, seen: Observed, trial: Trial, values: np.ndarray, spread: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """What repetitions of the trial would report, [draws x samples]: values [draws] with chance in the sample added."""
+    shape = (SAMPLES_PER_DRAW, len(values))
+    if KIND[e.measure] == "rate":
+        if not seen.n:
+            raise UserError(f"{seen.ids[0]} has no number of patients; a rate needs one.")
+        n = max(round(seen.n), 1)
+        return 100 * rng.binomial(n, np.clip(values / 100, 0, 1), shape).ravel() / n
+    z = rng.standard_normal(shape)
+    if seen.se is not None:
+        se = seen.se
+    elif KIND[e.measure] == "change" and seen.n:
+        se = spread / np.sqrt(seen.n)
+    elif KIND[e.measure] == "difference" and seen.n:
+        se = spread * np.sqrt(2 / seen.n)
+    else:
+        raise UserError(f"{seen.ids[0]} ({trial.trial}) needs a standard error (se).")
+    return (values * np.exp(z * se) if e.measure in AS_LOG else values + z * se).ravel()
+
+
+def naive_predictor() -> Callable[[Trial, Endpoint], float | None]:
+    """Without a model: the mean of the calibration set's endpoints of the same measure and kind of arm."""
+    found: dict[tuple, list[float]] = defaultdict(list)
+    for trial in catalogue():
+        if trial.set == "calibration":
+            for e in trial.endpoints:
+                value = observed(e, trial.set).value
+                for like in (_kind_of_arm(trial, e), None):
+                    found[e.measure, like].append(value)
+
+    def guess(trial: Trial, e: Endpoint) -> float | None:
+        if e.measure == "score":
+            change = found.get(("change", _kind_of_arm(trial, e))) or found["change", None]
+            return _mean_baseline(trial, e) + float(np.mean(change))
+        like = found.get((e.measure, _kind_of_arm(trial, e))) or found.get((e.measure, None))
+        return float(np.mean(like)) if like else None
+
+    return guess
+
+
+def _mean_baseline(trial: Trial, e: Endpoint) -> float:
+    return float(np.mean([baseline(trial.arm(name).baseline, trial.set)[0] for name in e.arm]))
+
+
+def _kind_of_arm(trial: Trial, e: Endpoint) -> str:
+    """drug, or what the arm gets instead."""
+    arm = trial.arm(e.arm[0])
+    given = calendar(trial, arm, 336.0)
+    if any(a.compound in COMPOUNDS for a in given.administrations):
+        return "drug"
+    return "antidepressant" if given.daily else "control"
+
+
+def _row(
+    trial: Trial, e: Endpoint, seen: Observed, values: np.ndarray, repeated: np.ndarray, naive: float | None
+) -> Row:
+    lower50, upper50, lower90, upper90 = np.percentile(repeated, PERCENTILES)
+    known = not np.isnan(seen.value)
+    sign = ">" if e.measure == "relapsed" else "≤"
+    name = e.measure
+    if e.fall != 0.5:
+        name += f" (a fall by {100 * e.fall:g} %)"
+    if e.points:
+        name += f" (a fall by {e.points:g} points)"
+    if e.limit is not None:
+        name += f" ({sign} {e.limit:g})"
+    reasons = [*seen.reasons, *(r for arm in e.arm for r in trial.arm(arm).reasons())]
+    reasons += [f"rated on the {e.scale}, predicted on the MADRS"] if e.scale else []
+    return Row(
+        trial=trial.trial,
+        illness=trial.illness,
+        set=trial.set,
+        arm=e.called or " - ".join(e.arm),
+        endpoint=name,
+        kind=KIND[e.measure],
+        time=e.when or str(e.at),
+        n=seen.n,
+        observed=seen.value if known else None,
+        predicted=float(np.median(values)),
+        lower50=float(lower50),
+        upper50=float(upper50),
+        lower90=float(lower90),
+        upper90=float(upper90),
+        naive=naive,
+        inside90=bool(lower90 - seen.rounding <= seen.value <= upper90 + seen.rounding) if known else None,
+        words=seen.words,
+        fitted=f"{e.measure}: {' '.join(seen.ids)}" in fitted(),
+        verified=seen.verified,
+        assumed="; ".join(dict.fromkeys(reasons)),
+        evidence=" ".join(seen.ids),
+    )
+
+
+__all__ = ["Compiled", "Row", "Set", "Total", "Validation", "naive_predictor", "repetitions", "validate"]

@@ -1,0 +1,274 @@
+"""The pages and the terminal table of predicted beside published, from rows made up for the purpose."""
+
+import re
+from dataclasses import replace
+from html import unescape
+
+import numpy as np
+import pytest
+
+from euthymia.errors import UserError
+from euthymia.report.validation import (
+    headline,
+    miss,
+    page,
+    replica_text,
+    time_courses,
+    write_replica,
+    write_validation,
+)
+from euthymia.trial.document import KIND, catalogue, load
+from euthymia.trial.observed import observed
+from euthymia.trial.validation import Row, Validation
+
+TRIALS = ("transform-2", "murrough-2013", "sustain-1", "shiroma-2020", "wagner-2017", "lapidus-2014", "takahashi-2021")
+HOSTILE = "<script>window.harmed = 1</script><img src=x onerror='window.harmed=1'>"
+
+
+def made_up(trials, seed: int = 1) -> Validation:
+    """Rows of the catalogue's own endpoints, with predictions that no model made."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for trial in trials:
+        for e in trial.endpoints:
+            if (kind := KIND[e.measure]) == "spread":
+                continue
+            seen = observed(e, trial.set)
+            known = not np.isnan(seen.value)
+            share = {"effect": 0.2, "rate": 0.0}.get(kind, 0.15)
+            middle = seen.value if known else -3.0
+            sd = 8.0 if kind == "rate" else max(share * abs(middle), 0.05 if kind == "effect" else 1.0)
+            predicted = middle + 1.3 * sd * rng.standard_normal()
+            if kind == "rate":
+                predicted = float(np.clip(predicted, 1, 99))
+            ends = [predicted + z * sd for z in (-0.674, 0.674, -1.645, 1.645)]
+            if kind == "rate":
+                ends = [float(np.clip(x, 0, 100)) for x in ends]
+            inside = bool(ends[2] - seen.rounding <= seen.value <= ends[3] + seen.rounding) if known else None
+            rows.append(
+                Row(
+                    trial=trial.trial,
+                    illness=trial.illness,
+                    set=trial.set,
+                    arm=e.called or " - ".join(e.arm),
+                    endpoint=e.measure + (f" (≤ {e.limit:g})" if e.limit is not None else ""),
+                    kind=kind,
+                    time=e.when or str(e.at),
+                    n=seen.n,
+                    observed=seen.value if known else None,
+                    predicted=predicted,
+                    lower50=ends[0],
+                    upper50=ends[1],
+                    lower90=ends[2],
+                    upper90=ends[3],
+                    naive=middle + 1.5 * sd,
+                    inside90=inside,
+                    words=seen.words,
+                    fitted=trial.set == "calibration" and kind == "rate",
+                    verified=seen.verified,
+                    assumed="; ".join(seen.reasons),
+                    evidence=" ".join(seen.ids),
+                )
+            )
+    return Validation(tuple(rows), 512, 1, "chance in the sample, and the fitted parameters")
+
+
+@pytest.fixture(scope="module")
+def validation():
+    return made_up([load(name) for name in TRIALS])
+
+
+@pytest.fixture(scope="module")
+def file(validation, tmp_path_factory):
+    return write_validation(validation, tmp_path_factory.mktemp("validation") / "validation.html")
+
+
+@pytest.fixture(scope="module")
+def html(file):
+    return file.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def replica(validation, tmp_path_factory):
+    return write_replica(validation, load("takahashi-2021"), tmp_path_factory.mktemp("replica"))
+
+
+def table_rows(html: str) -> list[list[str]]:
+    """The cells of every table row as text."""
+    rows = re.findall(r"<tr[^>]*>(.*?)</tr>", html, re.S)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in rows]
+    return [[unescape(re.sub("<[^>]+>", "", c)) for c in row] for row in cells]
+
+
+def test_sample_has_what_the_tests_need(validation):
+    assert {r.set for r in validation.rows} == {"calibration", "validation"}
+    assert {r.inside90 for r in validation.rows} == {True, False, None}
+    assert any(r.assumed for r in validation.rows) and any(r.words for r in validation.rows)
+
+
+def test_page_has_every_row(validation, html):
+    found = {(c[0], c[1], c[2], c[10]) for c in table_rows(html) if len(c) == 11}
+    assert found >= {(r.arm, r.endpoint, r.time, r.evidence) for r in validation.rows}
+
+
+def test_page_has_every_reason_why_not_predicted(html):
+    text = unescape(html)
+    reasons = {one.because for name in TRIALS for one in load(name).not_predicted}
+    assert reasons and all(reason in text for reason in reasons)
+
+
+def test_page_has_every_reason_for_what_is_assumed(validation, html):
+    text = unescape(html)
+    assert all(r.assumed in text for r in validation.rows)
+
+
+def test_page_lists_every_miss(validation, html):
+    wrong = [r for r in validation.rows if r.inside90 is False]
+    listed = [c for c in table_rows(html) if len(c) == 6 and c[5]]
+    assert sum(c[5] in {miss(r) for r in wrong} for c in listed) == len(wrong)
+
+
+def test_validation_set_comes_first(html):
+    places = [html.index(f'<details class="trial" id="{name}"') for name in ("shiroma-2020", "transform-2")]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("which", ["html", "replica"])
+def test_page_loads_and_runs_nothing(which, request):
+    made = request.getfixturevalue(which)
+    text = made if isinstance(made, str) else made.read_text(encoding="utf-8")
+    assert "<script" not in text.lower()
+    assert not re.search(r"https?://|\bsrc=|url\((?!#)|@import|<link", text)
+    assert "default-src 'none'" in text
+
+
+def test_names_inside_charts_do_not_clash(html):
+    names = re.findall(r'\bid="([^"]*)"', html)
+    assert len(names) == len(set(names))
+
+
+def test_every_chart_is_described(html):
+    figures = html.count("<figure>")
+    assert figures == len(TRIALS) + 1
+    assert len(re.findall(r'role="img" aria-label="[^"]{30,}"', html)) == figures
+
+
+def test_headline_says_the_totals(validation):
+    for said, name in zip(headline(validation), ("validation", "calibration"), strict=True):
+        for kind in ("rate", "change", "difference"):
+            total = validation.total(name, kind)
+            if total.rows:
+                assert re.search(rf"\b{total.rows} [^;]*{kind}", said)
+                assert f"by {total.mean_absolute_error:.1f} " in said
+                assert f"{total.naive_error:.1f})" in said
+        every = validation.total(name)
+        assert f"and {every.inside90:.0f} % of all {every.rows} published values" in said
+
+
+def test_page_begins_with_the_headline(validation, html):
+    text = unescape(html).replace("\N{NO-BREAK SPACE}", " ")
+    places = [text.index(said) for said in headline(validation)]
+    assert places == sorted(places) and places[-1] < text.index("<main>")
+
+
+def test_headline_of_the_calibration_set_says_that_it_is_no_test(validation):
+    assert "never fitted" in headline(validation)[0]
+    assert "no test" in headline(validation)[1]
+
+
+def test_words_are_shown_where_no_number_was_published(validation, html):
+    assert any(c[4].startswith('"ns"') and c[9] == "in words" for c in table_rows(html) if len(c) == 11)
+    assert '"ns"' in replica_text(validation)
+
+
+@pytest.mark.parametrize("field", ["arm", "endpoint", "time", "words", "assumed", "evidence"])
+def test_hostile_words_are_escaped(validation, field):
+    # Row: the words are shown only where there is no number
+    row = next(r for r in validation.rows if r.observed is None)._replace(**{field: HOSTILE})
+    text = page(replace(validation, rows=(row,)))
+    assert "<script" not in text and "<img" not in text
+    assert "&lt;script" in text
+
+
+def test_text_is_narrow_and_aligned(validation):
+    lines = replica_text(validation).splitlines()
+    assert max(map(len, lines)) <= 120
+    head, rule = lines[0], next(k for k, line in enumerate(lines) if set(line) == {"-"})
+    end = head.index("predicted") + len("predicted")
+    total = next(k for k, line in enumerate(lines) if "mean absolute error" in line)
+    cells = [line for line in lines[rule + 1 : total] if len(line) > end]
+    assert cells and all(line[end : end + 2] == "  " for line in cells if not line.endswith("set)"))
+
+
+def test_text_wraps_what_is_long(validation):
+    long = [r._replace(arm="an arm with many words " * 3, endpoint="an endpoint " * 8) for r in validation.rows]
+    lines = replica_text(replace(validation, rows=tuple(long))).splitlines()
+    assert max(map(len, lines)) <= 120
+    assert "words" in " ".join(lines)
+
+
+def test_text_marks_rows_and_says_what_intervals_contain(validation):
+    text = replica_text(validation)
+    out = sum(r.inside90 is False for r in validation.rows)
+    assert len(re.findall(r"\bOUT\b(?!:)", text)) == out
+    assert validation.fitted.split(",")[0] in " ".join(text.split())
+    assert "seed 1" in text
+
+
+def test_replica_says_what_each_arm_gets(replica):
+    trial, text = load("takahashi-2021"), unescape(replica.read_text(encoding="utf-8"))
+    assert replica.name == "takahashi-2021.html"
+    assert trial.title in text and all(f"<dt>{arm.arm}</dt>" in text for arm in trial.arms)
+    assert "Esketamine, intranasal device, 28 mg: 8 sessions" in text
+    assert all(one.because in text for one in trial.not_predicted)
+
+
+def test_every_trial_of_the_catalogue_says_what_its_arms_get():
+    from euthymia.report.validation import design, given
+
+    for trial in catalogue():
+        assert design(trial).endswith(".")
+        assert all("MADRS at entry" in given(trial, arm) for arm in trial.arms)
+
+
+def test_time_course_where_a_measure_has_three_times():
+    trial = load("lii-2023")
+    course = time_courses(trial, made_up([trial]).rows)
+    assert course is not None and len(course.panels) >= 2
+
+
+def test_no_time_course_of_two_times():
+    trial = load("lapidus-2014")
+    assert time_courses(trial, made_up([trial]).rows[:2]) is None
+
+
+def test_replica_of_a_trial_without_rows(validation, tmp_path):
+    with pytest.raises(UserError, match="no row of the trial"):
+        write_replica(validation, load("su-2017"), tmp_path)
+
+
+def test_page_of_one_set_only(validation):
+    rows = tuple(r for r in validation.rows if r.trial == "lapidus-2014")
+    text = page(replace(validation, rows=rows))
+    assert len(headline(replace(validation, rows=rows))) == 1
+    assert "never fitted to" in text
+
+
+@pytest.mark.parametrize("which", ["file", "replica"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_page_in_a_browser(browser, request, which, width):
+    file = request.getfixturevalue(which)
+    view = browser.new_page(viewport={"width": width, "height": 900})
+    complaints, requests = [], []
+    view.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+    view.on("pageerror", lambda e: complaints.append(str(e)))
+    view.on("request", lambda r: requests.append(r.url))
+    view.goto(file.as_uri())
+    for fold in view.locator("details").all():
+        fold.locator("summary").first.click()
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
+    assert complaints == [] and requests == [file.as_uri()]
+    drawn = "s.getBoundingClientRect().width / s.viewBox.baseVal.width"
+    sizes = view.evaluate(f"[...document.querySelectorAll('.panel svg')].map(s => {drawn})")
+    assert sizes and min(sizes) > 0.9  # words in charts are as large as they were drawn
+    view.close()
