@@ -10,6 +10,7 @@ from euthymia import evidence
 from euthymia.errors import UserError
 from euthymia.trial.document import KIND, catalogue, load
 from euthymia.trial.observed import interval, observed, row
+from euthymia.trial.posterior import fitted as what_was
 from euthymia.trial.validation import Validation, naive_predictor, repetitions, validate
 
 REQUIRED = [
@@ -133,6 +134,33 @@ def test_half_have_relapsed_at_the_median_and_fewer_under_a_lower_hazard():
     hazard_ratio = row(go_on.ids[1], "calibration").value_number
     assert stop.value == 50
     assert math.log(1 - go_on.value / 100) / math.log(1 - stop.value / 100) == pytest.approx(hazard_ratio)
+
+
+ENOUGH = 2048  # patients at which chance moves the mean error of rates by about a tenth of a percentage point
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Validation:
+    trials = {t.trial for t in catalogue() for e in t.endpoints if f"{e.measure}: {' '.join(e.evidence)}" in what_was()}
+    return validate([load(name) for name in sorted(trials)], patients=ENOUGH)
+
+
+def test_every_fitted_value_is_an_endpoint_of_the_calibration_set():
+    known = {f"{e.measure}: {' '.join(e.evidence)}" for t in catalogue() for e in t.endpoints if t.set == "calibration"}
+    assert what_was() <= known
+
+
+def test_fitted_rates_are_within_five_and_a_half_percentage_points_on_average(fitted):
+    assert fitted.total("fitted", "rate").mean_absolute_error <= 5.5
+
+
+def test_fitted_changes_are_within_one_point_on_average(fitted):
+    assert fitted.total("fitted", "change").mean_absolute_error <= 1.0
+
+
+def test_intervals_of_fitted_values_hold_about_the_share_they_promise(fitted):
+    # ten in a hundred should lie outside; twice as many would say the intervals are too narrow
+    assert fitted.total("fitted").inside90 >= 80
 
 
 @pytest.mark.parametrize("patients", [0, -1, 99, True, 2.5])

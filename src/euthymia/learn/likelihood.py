@@ -16,13 +16,12 @@ from jax import Array
 
 from euthymia import evidence
 from euthymia.errors import UserError
-from euthymia.illness.depression import Depression
 from euthymia.patient.population import draw
 from euthymia.trial.document import AS_LOG, KIND, Endpoint, Trial, catalogue
 from euthymia.trial.endpoints import deviation, predict
 from euthymia.trial.observed import Observed, observed
 from euthymia.trial.posterior import SPREAD, Draw
-from euthymia.trial.replicas import Arms, Replicas, build, mirrored, plasticity
+from euthymia.trial.replicas import Arms, Replicas, build, mirrored, readout
 
 LEAST_PROBABILITY = 1e-4
 PEAK_H = (4.0, 24.0)
@@ -97,8 +96,7 @@ class Target:
             of = [(e, [scores[t.trial, name] for name in e.arm]) for t, e in self.endpoints]
             predicted = jnp.stack([predict(*given) for given in of])
             spread = jnp.stack([deviation(*given) for given in of])
-            depression = Depression.from_evidence()
-            early, late = depression.readout(**plasticity(peak, depression))[0].mean(-1)
+            early, late = readout(peak)[0].mean(-1)
         kinds = [(KIND[e.measure], e.measure in AS_LOG) for _, e in self.endpoints]
         rate = jnp.asarray([kind == "rate" for kind, _ in kinds])
         in_log = jnp.asarray([as_log for _, as_log in kinds])

@@ -96,10 +96,10 @@ class Replicas(NamedTuple):
     people: tuple[Patients, ...]
     arms: Arms
 
-    def scores(self, arms: Arms, drug: Array, background: Array) -> dict[ArmName, Scores]:
+    def scores(self, arms: Arms, drug: Array, background: Array, plastic: Array | None = None) -> dict[ArmName, Scores]:
         """By arm, where each trial multiplies drug and non-drug response, [trials]. arms: `self.arms`, which compiled
-        code must be given as an argument rather than keep as a constant."""
-        true = madrs(arms, drug, background)
+        code must be given as an argument rather than keep as a constant; plastic: as in `effects`."""
+        true = madrs(arms, drug, background, plastic)
         found = {}
         for k, (name, times) in enumerate(zip(self.names, self.times, strict=True)):
             start = jnp.tile(arms.baseline[k], 2)
@@ -302,15 +302,14 @@ def _bundles(planned, who, times, padded, progress) -> tuple[tuple[Bundle, ...],
     return tuple(bundles), np.where(place < 0, row, place)
 
 
-def effects(arms: Arms, drug: Array, background: Array) -> Array:
+def effects(arms: Arms, drug: Array, background: Array, plastic: Array | None = None) -> Array:
     """What takes points off, on the log scale and before ups and downs, [arms, times, patients].
 
-    The same sum as in a course (`course.batch`), for many arms at once.
-
-    drug, background: how each trial multiplies the drug's and the non-drug response, [trials].
+    The same sum as in a course (`course.batch`), for many arms at once. drug, background: how each trial multiplies the
+    drug's and the non-drug response, [trials]; plastic: what `readout` gave for these parameters, if it is at hand.
     """
     depression = Depression.from_evidence()
-    plastic = depression.readout(**plasticity(arms, depression))
+    plastic = readout(arms) if plastic is None else plastic
     gain = depression.own_gain(arms.z["depression.gain"])
     many = jnp.where(arms.many_sites > 0, depression.multicentre_factor, 1.0)
     by_drug = plastic * gain * many[..., None] * drug[arms.trial][:, None, None]
@@ -326,9 +325,16 @@ def effects(arms: Arms, drug: Array, background: Array) -> Array:
     return kept * (by_drug + by_antidepressant + level[..., None] * readiness)
 
 
-def madrs(arms: Arms, drug: Array, background: Array) -> Array:
+def readout(arms: Arms) -> Array:
+    """What plasticity does to symptoms before any gain, [arms, times, patients]: the slow part of the work, which does
+    not depend on the trials' levels."""
+    depression = Depression.from_evidence()
+    return depression.readout(**plasticity(arms, depression))
+
+
+def madrs(arms: Arms, drug: Array, background: Array, plastic: Array | None = None) -> Array:
     """True scores, [arms, times, patients twice over]: with everybody's ups and downs, and with the opposite ones."""
-    steady = effects(arms, drug, background)
+    steady = effects(arms, drug, background, plastic)
     sd = Depression.from_evidence().fluctuation_sd(arms.resistant)
     moved = sd[..., None] * arms.ups_and_downs
     both = jnp.concatenate([steady - moved, steady + moved], axis=-1)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -27,7 +27,7 @@ from euthymia.trial.document import AS_LOG, KIND, Endpoint, Set, Trial, catalogu
 from euthymia.trial.endpoints import deviation, predict
 from euthymia.trial.observed import Observed, baseline, observed
 from euthymia.trial.posterior import Draw, contains, draws, fitted
-from euthymia.trial.replicas import Arms, Replicas, build, calendar, mirrored
+from euthymia.trial.replicas import Arms, Replicas, build, calendar, mirrored, readout
 
 SAMPLES_PER_DRAW = 50
 MINIMUM_PATIENTS = 100
@@ -129,16 +129,24 @@ class Validation:
 
 
 class Compiled:
-    """Predictions of all endpoints of some replicas, compiled once for every set of parameters."""
+    """Predictions of all endpoints of some replicas, compiled once for every set of parameters and levels."""
 
     def __init__(self, replicas: Replicas):
         self.replicas = replicas
         self.endpoints = tuple((t, e) for t in replicas.trials for e in t.endpoints)
-        self._run = eqx.filter_jit(self._values)
+        self._run: Any = eqx.filter_jit(self._values)
+        self._readout: Any = eqx.filter_jit(self._plastic)
+        self._known: tuple[tuple, Array] | None = None
 
-    def _values(self, arms: Arms, values: dict[str, Array], drug: Array, background: Array) -> tuple[Array, Array]:
+    def _plastic(self, arms: Arms, values: dict[str, Array]) -> Array:
         with evidence.assume(values):
-            scores = self.replicas.scores(arms, drug, background)
+            return readout(arms)
+
+    def _values(
+        self, arms: Arms, values: dict[str, Array], drug: Array, background: Array, plastic: Array
+    ) -> tuple[Array, Array]:
+        with evidence.assume(values):
+            scores = self.replicas.scores(arms, drug, background, plastic)
             of = [(e, [scores[t.trial, name] for name in e.arm]) for t, e in self.endpoints]
             return jnp.stack([predict(*x) for x in of]), jnp.stack([deviation(*x) for x in of])
 
@@ -146,7 +154,10 @@ class Compiled:
         """The endpoints, and the SD of the change in their arms, under one draw."""
         levels = [jnp.asarray([level[t.trial] for t in self.replicas.trials]) for level in (at.drug, at.background)]
         values = {name: jnp.asarray(v) for name, v in at.values.items()}
-        return jax.tree.map(np.asarray, self._run(self.replicas.arms, values, *levels))
+        parameters = tuple(at.values.items())
+        if self._known is None or self._known[0] != parameters:  # draws of levels alone share their plasticity
+            self._known = parameters, self._readout(self.replicas.arms, values)
+        return jax.tree.map(np.asarray, self._run(self.replicas.arms, values, *levels, self._known[1]))
 
 
 def validate(
