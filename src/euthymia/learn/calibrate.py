@@ -6,7 +6,7 @@ Pareto-smoothed weights (Vehtari 2024, JMLR 25(72)): where the weights can be tr
 and where not they remain those of the approximation, which is then said.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -203,28 +203,3 @@ def moved(posterior: Posterior) -> tuple[Moved, ...]:
             )
         )
     return tuple(sorted(found, key=lambda m: m.spread_left))
-
-
-def left_out(target: Target, found: Fit, levels: int = 48, seed: int = 1) -> Mapping[str, float]:
-    """Log predictive density of every trial by a fit that has not seen it, levels of a new study integrated out.
-
-    Each fit starts at the fit to all; what is compared between structures is the sum.
-    """
-    given = target.replicas.arms, target.peak.arms
-    terms = eqx.filter_jit(target.terms)
-    rng = np.random.default_rng(seed)
-    z = rng.standard_normal((levels, 2))
-    scores = {}
-    for k, trial in enumerate(target.trials):
-        own = np.array([t.trial == trial.trial for t, _ in target.endpoints])
-        without = target.weighing(np.where(own, 0.0, 1.0))
-        best = fit(without, found.best, with_covariance=False).best
-        density = []
-        for drug, background in z:
-            x = best.copy()
-            x[len(target.names) + k] = drug
-            x[len(target.names) + len(target.trials) + k] = background
-            of = np.asarray(terms(*given, target.data, jnp.asarray(x))[0])
-            density.append(float((np.asarray(target.data.weight) * of)[own].sum()))
-        scores[trial.trial] = float(np.logaddexp.reduce(density) - np.log(levels))
-    return scores

@@ -6,7 +6,7 @@ levels in units of the spread between studies, so that every coordinate is stand
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log
 
 import equinox as eqx
@@ -66,10 +66,6 @@ class Target:
     def size(self) -> int:
         """Number of coordinates."""
         return len(self.names) + 2 * len(self.trials)
-
-    def weighing(self, factor: np.ndarray) -> "Target":
-        """The same with the weight of every endpoint multiplied."""
-        return replace(self, data=eqx.tree_at(lambda d: d.weight, self.data, self.data.weight * factor))
 
     def values(self, x: Array) -> dict[str, Array]:
         """The parameters by id."""
