@@ -1,41 +1,41 @@
-"""Draws by importance, against distributions with known answers."""
+"""Draws from distributions with known answers."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import expon, norm
+from numpyro.diagnostics import split_gelman_rubin
 
-from euthymia.learn.calibrate import _inverse, _systematic, smoothed
+from euthymia.learn.calibrate import CONVERGED, _inverse, no_u_turn
 
-
-def weights_of(target, proposal, n, seed=0):
-    x = proposal.rvs(n, random_state=seed)
-    return x, target.logpdf(x) - proposal.logpdf(x)
+MEAN = np.array([0.5, -0.3, 0.0])
+COVARIANCE = np.array([[1.0, 0.5, 0.0], [0.5, 0.8, -0.2], [0.0, -0.2, 1.2]])
 
 
-def test_weights_give_the_mean_of_the_target():
-    x, log_weights = weights_of(norm(0.4, 0.8), norm(0, 1), 20_000)
-    weights, k = smoothed(log_weights)
-    assert weights.sum() == pytest.approx(1)
-    assert weights @ x == pytest.approx(0.4, abs=0.02)
-    assert k < 0.5
+def gaussian(z, precision):
+    return 0.5 * (z - MEAN) @ precision @ (z - MEAN)
 
 
-@pytest.mark.parametrize("k", [0.3, 0.6, 0.9])
-def test_the_shape_of_a_pareto_tail_is_found(k):
-    u = np.random.default_rng(1).random(40_000)
-    assert smoothed(np.log(u**-k))[1] == pytest.approx(k, abs=0.12)
+@pytest.fixture(scope="module")
+def chains():
+    precision = jnp.asarray(np.linalg.inv(COVARIANCE))
+    return no_u_turn(gaussian, (precision,), 3, draws=1500, chains=2, warmup=100, seed=1)
 
 
-def test_a_proposal_too_narrow_is_found_out():
-    # weights of an exponential target under an exponential proposal of scale s are Pareto with shape 1 - s
-    _, log_weights = weights_of(expon(), expon(scale=0.1), 40_000)
-    assert smoothed(log_weights)[1] == pytest.approx(0.9, abs=0.12)
+def test_draws_have_the_mean_and_spread_of_their_density(chains):
+    draws = chains.reshape(-1, 3)
+    np.testing.assert_allclose(draws.mean(0), MEAN, atol=0.12)
+    np.testing.assert_allclose(np.cov(draws.T), COVARIANCE, atol=0.15)
 
 
-def test_systematic_draws_follow_the_weights():
-    weights = np.array([0.5, 0.25, 0.25, 0.0])
-    chosen = _systematic(weights, 400, np.random.default_rng(0))
-    assert np.bincount(chosen, minlength=4).tolist() == pytest.approx([200, 100, 100, 0], abs=1)
+def test_chains_that_begin_apart_agree(chains):
+    assert split_gelman_rubin(chains).max() < CONVERGED
+    assert not np.array_equal(chains[0], chains[1])
+
+
+def test_draws_depend_on_the_seed_alone():
+    one, again, other = (no_u_turn(gaussian, (jnp.eye(3),), 3, 5, 2, 5, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert not np.allclose(one, other)
 
 
 def test_a_direction_without_data_keeps_the_spread_of_its_prior():

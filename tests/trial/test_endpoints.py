@@ -71,6 +71,37 @@ def test_a_relapse_counts_from_the_visit_that_finds_it():
     assert predict(e, [scores(h24=2, h48=40, h72=40)]) == pytest.approx(2)
 
 
+def test_a_relapse_to_be_confirmed_needs_two_visits_in_a_row_and_counts_from_the_first():
+    visits = ["48 h", "72 h", "96 h", "120 h"]
+    e = endpoint(measure="not relapsed", at="120 h", visits=visits, limit="20", confirmed="yes")
+    true = [19.0, 21.0, 18.5, 21.5]
+    high = rated(np.array(true), (400_000, 4)) > 20
+    pairs = high[:, :-1] & high[:, 1:]
+    s = [scores(**{f"h{h}": x for h, x in zip((48, 72, 96, 120), true, strict=True)})]
+    assert predict(e, s) == pytest.approx(100 * (~pairs.any(1)).mean(), abs=0.3)
+    sooner = endpoint(measure="not relapsed", at="48 h", visits=visits, limit="20", confirmed="yes")
+    assert predict(sooner, s) == pytest.approx(100 * (~pairs[:, 0]).mean(), abs=0.3)
+
+
+def test_relapse_may_be_a_loss_of_improvement():
+    e = endpoint(measure="relapsed", at="72 h", visits=["48 h", "72 h"], **{"less than": "0.25", "confirmed": "yes"})
+    assert predict(e, [scores(h48=10, h72=10)]) == pytest.approx(0, abs=1e-6)
+    assert predict(e, [scores(h48=10, h72=40)]) == pytest.approx(0, abs=1e-3)  # one visit does not do
+    assert predict(e, [scores(h48=40, h72=40)]) == pytest.approx(100, abs=1e-6)
+    assert predict(e, [scores(h48=22.5, h72=22.5)]) == pytest.approx(25)  # at the threshold, twice
+
+
+def test_a_response_is_kept_with_one_lapse_between_the_ends():
+    e = endpoint(measure="kept response", at="96 h", visits=["24 h", "48 h", "72 h", "96 h"])
+    true = np.array([14.0, 16.0, 15.0, 13.0])
+    ratings = rated(true, (400_000, 4))
+    full, part = ratings <= 15, ratings <= 22.5
+    lapses = (~full[:, 1:3]).sum(1)
+    kept = full[:, 0] & full[:, 3] & (lapses <= 1) & part[:, 1:3].all(1)
+    s = [scores(h24=true[0], h48=true[1], h72=true[2], h96=true[3])]
+    assert predict(e, s) == pytest.approx(100 * kept.mean(), abs=0.3)
+
+
 def test_a_published_number_over_two_arms_is_set_beside_their_mean():
     e = endpoint(measure="change", arm=["x", "z"])
     assert predict(e, [scores(h24=20), scores(h24=10)]) == pytest.approx(-15)

@@ -172,8 +172,8 @@ def validate(
 def calibrate(
     patients: ReplicaPatients = 256,
     seed: Seed = 1,
-    draws: Annotated[int, typer.Option(help="Draws of the posterior to keep.")] = 200,
-    proposals: Annotated[int, typer.Option(help="Proposals that are weighed for them.")] = 1000,
+    draws: Annotated[int, typer.Option(help="Draws of the posterior by each chain.")] = 100,
+    chains: Annotated[int, typer.Option(help="Chains, each in a thread of its own.")] = 2,
     adopt: Annotated[bool, typer.Option("--adopt", help="Let this installation use the result.")] = False,
     out: Out = Path("calibration"),
 ) -> None:
@@ -191,7 +191,7 @@ def calibrate(
             bar.update(task, description=what, completed=done, total=of)
 
         found = room.fit(target(patients=patients, seed=seed), progress=report)
-        posterior = room.sample(found, draws, proposals, seed, report)
+        posterior = room.sample(found, draws, chains, seed=seed, progress=report)
     print(describe(posterior))
     for path in write(posterior, out, adopt):
         print(f"Written: {path}")

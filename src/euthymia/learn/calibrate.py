@@ -1,25 +1,32 @@
 """Fit the population parameters to the calibration trials: the most likely values, draws around them, and diagnostics.
 
-The most likely values are found by quasi-Newton steps on exact gradients, their uncertainty by the Laplace
-approximation (the Hessian from differences of the gradient), and the error of that by importance sampling with
-Pareto-smoothed weights (Vehtari 2024, JMLR 25(72)): where the weights can be trusted the draws are resampled by them,
-and where not they remain those of the approximation, which is then said.
+The most likely values are found by quasi-Newton steps on exact gradients; the Laplace approximation around them (the
+Hessian from differences of the gradient) makes the coordinates in which the no-U-turn sampler draws.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
+from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
+from numpyro.infer.hmc import HMCState, hmc
 from scipy.optimize import minimize
 
-from euthymia.learn.likelihood import Target
+from euthymia.learn.likelihood import Data, Target
 from euthymia.trial.posterior import Draw
+from euthymia.trial.replicas import Arms
 
 MOST_STEPS = 200
 STEP = 1e-3  # of the standardised coordinates, for differences of the gradient
-RELIABLE_K = 0.7
+FIRST_STEP = 0.3  # of the sampler; its warm-up adapts it
+DEEPEST_TREE = 5
+CONVERGED = 1.05
+"""R-hat below which chains agree."""
 
 
 class Fit(NamedTuple):
@@ -35,15 +42,16 @@ class Fit(NamedTuple):
 class Posterior(NamedTuple):
     """Draws [draws, coordinates], and what they are worth.
 
-    effective: effective number of the proposals; pareto_k: shape of the tail of their weights. Below 0.7 the draws are
-    resampled by the weights; above it they are those of the Laplace approximation.
+    worst_r_hat: the largest of the coordinates, split chains (below 1.05: the chains agree); fewest_effective: the
+    smallest effective number of draws of a coordinate.
     """
 
     fit: Fit
     draws: np.ndarray
-    effective: float
-    pareto_k: float
-    proposals: int
+    worst_r_hat: float
+    fewest_effective: float
+    chains: int
+    warmup: int
 
     def as_draws(self) -> tuple[Draw, ...]:
         """The draws as parameters and levels of studies."""
@@ -121,65 +129,82 @@ def _inverse(hessian: np.ndarray) -> np.ndarray:
 
 def sample(
     found: Fit,
-    draws: int = 200,
-    proposals: int = 600,
+    draws: int = 100,
+    chains: int = 2,
+    warmup: int = 60,
     seed: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Posterior:
-    """Draws from the posterior: proposals of the Laplace approximation, weighed by how likely they really are."""
-    value, _ = _compiled(found.target)
-    rng = np.random.default_rng(seed)
-    root = np.linalg.cholesky(found.covariance)
-    z = rng.standard_normal((proposals, found.target.size))
-    x = found.best + z @ root.T
-    log_weights = np.empty(proposals)
-    for k, row in enumerate(x):
-        log_weights[k] = -value(row) + 0.5 * z[k] @ z[k]
-        if progress:
-            progress("weighing draws", k + 1, proposals)
-    log_weights[~np.isfinite(log_weights)] = -np.inf
-    weights, pareto_k = smoothed(log_weights)
-    chosen = _systematic(weights, draws, rng) if pareto_k < RELIABLE_K else np.arange(draws) % proposals
-    return Posterior(found, x[chosen], float(1 / (weights**2).sum()), pareto_k, proposals)
+    """Draws from the posterior by the no-U-turn sampler, `draws` of each chain after `warmup` steps that set its step.
+
+    It moves in the coordinates that the Laplace approximation makes standard normal; each chain begins at a draw of
+    that approximation.
+    """
+    target, root = found.target, np.linalg.cholesky(found.covariance)
+
+    def potential(z: Array, arms: Arms, peak: Arms, data: Data) -> Array:
+        return -target.log_density(arms, peak, data, jnp.asarray(found.best) + root @ z)
+
+    given = target.replicas.arms, target.peak.arms, target.data
+    z = no_u_turn(potential, given, target.size, draws, chains, warmup, seed, progress)
+    return Posterior(
+        fit=found,
+        draws=found.best + z.reshape(-1, target.size) @ root.T,
+        worst_r_hat=float(np.nanmax(split_gelman_rubin(z))),
+        fewest_effective=float(np.nanmin(effective_sample_size(z))),
+        chains=chains,
+        warmup=warmup,
+    )
 
 
-def _systematic(weights: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices drawn in proportion to the weights, with the least noise."""
-    at = (np.arange(draws) + rng.random()) / draws
-    return np.searchsorted(np.cumsum(weights), at).clip(0, len(weights) - 1)
+def no_u_turn(
+    potential: Callable[..., Array],
+    given: tuple,
+    size: int,
+    draws: int,
+    chains: int,
+    warmup: int,
+    seed: int,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> np.ndarray:
+    """Draws [chains, draws, coordinates] of density exp(-potential(z, *given)) with about unit spread.
 
+    Chains begin at standard normal draws and run in a thread each. `given` is what compiled code must be handed rather
+    than keep as a constant.
+    """
+    begin, move = hmc(potential_fn_gen=lambda *args: lambda z: potential(z, *args), algo="NUTS")
 
-def smoothed(log_weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights that sum to 1, the largest replaced by quantiles of a generalised Pareto distribution fitted to them, and
-    its shape k (Vehtari 2024; fit of Zhang and Stephens 2009)."""
-    weights = np.exp(log_weights - log_weights.max())
-    count = int(min(0.2 * len(weights), 3 * np.sqrt(len(weights))))
-    order = np.argsort(weights)
-    tail = order[-count:]
-    cut = weights[order[-count - 1]]
-    excess = weights[tail] - cut
-    if count < 5 or excess.max() <= 0:
-        return weights / weights.sum(), np.inf
-    k, scale = _pareto(excess)
-    at = (np.arange(count) + 0.5) / count
-    quantiles = scale * -np.log1p(-at) if abs(k) < 1e-9 else scale * np.expm1(-k * np.log1p(-at)) / k
-    weights[tail] = np.minimum(cut + quantiles, 1.0)
-    return weights / weights.sum(), float(k)
+    def beginning(key: Array, given: tuple) -> HMCState:
+        first, later = jax.random.split(key)
+        return begin(
+            jax.random.normal(first, (size,)),
+            num_warmup=warmup,
+            step_size=FIRST_STEP,
+            adapt_mass_matrix=False,
+            max_tree_depth=DEEPEST_TREE,
+            rng_key=later,
+            model_args=given,
+        )
 
+    start = eqx.filter_jit(beginning)
+    step = eqx.filter_jit(lambda state, given: move(state, model_args=given))
+    states = [start(key, given) for key in jax.random.split(jax.random.PRNGKey(seed), chains)]
+    step(states[0], given)  # compiled once, before the threads
+    done = [0] * chains
 
-def _pareto(excess: np.ndarray) -> tuple[float, float]:
-    """Shape and scale of a generalised Pareto distribution, sorted excesses given (Zhang and Stephens 2009)."""
-    x = np.maximum(np.sort(excess), 1e-300)
-    n = len(x)
-    m = 30 + int(np.sqrt(n))
-    b = 1 / x[-1] + (1 - np.sqrt(m / (np.arange(1, m + 1) - 0.5))) / (3 * x[int(n / 4 + 0.5) - 1])
-    k = np.log1p(-b[:, None] * x).mean(1)
-    likely = n * (np.log(-b / k) - k - 1)
-    share = 1 / np.exp(likely[None] - likely[:, None]).sum(1)
-    best = float((b * share).sum() / share.sum())
-    shape = float(np.log1p(-best * x).mean())
-    scale = -shape / best
-    return (n * shape + 10 * 0.5) / (n + 10), scale  # weakly informed towards 0.5
+    def run(chain: int) -> np.ndarray:
+        state, kept = states[chain], []
+        for k in range(warmup + draws):
+            state = step(state, given)
+            done[chain] = k + 1
+            if k >= warmup:
+                kept.append(np.asarray(state.z))
+            if progress:
+                progress("drawing", sum(done), chains * (warmup + draws))
+        return np.stack(kept)
+
+    with ThreadPoolExecutor(chains) as pool:
+        return np.stack(list(pool.map(run, range(chains))))
 
 
 def moved(posterior: Posterior) -> tuple[Moved, ...]:

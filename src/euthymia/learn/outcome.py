@@ -12,7 +12,7 @@ import yaml
 
 from euthymia.course.result import evidence_hash
 from euthymia.course.store import write_whole
-from euthymia.learn.calibrate import RELIABLE_K, Moved, Posterior, moved
+from euthymia.learn.calibrate import CONVERGED, Moved, Posterior, moved
 from euthymia.trial.posterior import FILE as DRAWS
 from euthymia.trial.posterior import write as write_draws
 
@@ -35,13 +35,9 @@ def describe(posterior: Posterior) -> str:
         f"{len(target.endpoints)} endpoints of {len(target.trials)} trials; {len(target.names)} parameters, two levels "
         "of each trial.",
         f"Most likely values after {fit.steps} gradients, log density {fit.log_density:.1f}.",
-        f"{len(posterior.draws)} draws from {posterior.proposals} proposals: effective number "
-        f"{posterior.effective:.0f}, Pareto k {posterior.pareto_k:.2f}"
-        + (
-            "; resampled by importance."
-            if posterior.pareto_k < RELIABLE_K
-            else ". Above 0.7 weights cannot be trusted: the draws are those of the Laplace approximation, unweighted."
-        ),
+        f"{len(posterior.draws)} draws of {posterior.chains} chains by the no-U-turn sampler: largest R-hat "
+        f"{posterior.worst_r_hat:.3f}, fewest effective draws {posterior.fewest_effective:.0f}"
+        + ("." if posterior.worst_r_hat < CONVERGED else f"; above {CONVERGED} the chains do not agree yet."),
         "",
         f"{'parameter':<44}{'prior median (90 %)':>34}{'posterior median (90 %)':>34}  spread left",
     ]
@@ -116,15 +112,13 @@ def _provenance(posterior: Posterior) -> str:
         "patients per arm": len(fit.target.replicas.people[0]),
         "trials": [t.trial for t in fit.target.trials],
         "endpoints": len(fit.target.endpoints),
-        "method": "maximum a posteriori and Laplace approximation"
-        + (
-            ", resampled by importance" if posterior.pareto_k < RELIABLE_K else "; importance weights not to be trusted"
-        ),
+        "method": "maximum a posteriori; draws by the no-U-turn sampler in coordinates of the Laplace approximation",
         "log density": round(fit.log_density, 2),
         "gradients": fit.steps,
-        "proposals": posterior.proposals,
-        "effective proposals": round(posterior.effective, 1),
-        "Pareto k": round(posterior.pareto_k, 2),
+        "chains": posterior.chains,
+        "warm-up": posterior.warmup,
+        "largest R-hat": round(posterior.worst_r_hat, 3),
+        "fewest effective draws": round(posterior.fewest_effective),
         "draws": len(posterior.draws),
     }
     return yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)

@@ -26,6 +26,7 @@ Measured = Literal[
     "response",
     "any response",
     "sustained response",
+    "kept response",
     "remission",
     "remission by step",
     "not relapsed",
@@ -185,7 +186,9 @@ class Endpoint(Entry):
     arm: over several arms, `called` something together, the predictions are averaged (a difference, ratio or effect
     size has two: drug, then control); at: when, `when` in the words of the trial;
     fall: share of the score at entry that a response takes off; points: the same in points, instead of a share;
-    limit: highest score of a remission, or of one who has not relapsed; visits: ratings that count instead of `at`;
+    limit: highest score of a remission, or of one who has not relapsed; less_than: instead of that, the fall below
+    which somebody has relapsed; confirmed: a relapse counts once two visits in a row show it, and otherwise at one
+    visit, on the mean of two ratings; visits: ratings that count instead of `at`;
     followed: who is looked at, if not all; scale: what was rated, where it was not the MADRS;
     evidence: ids of the observed values, pooled by n where there are several; read_as: what is made of them;
     n, se: stand in for what the evidence lacks (se in the unit of the value, as log for a ratio), and because says why.
@@ -201,6 +204,8 @@ class Endpoint(Entry):
     scale: Text | None = None
     limit: float | None = None
     limit_assumed: Text | None = None
+    less_than: Annotated[float, Field(gt=0, lt=1)] | None = None
+    confirmed: bool = False
     visits: Times = ()
     followed: Followed | None = None
     step: int | None = None

@@ -18,8 +18,11 @@ from euthymia.trial.document import KIND, Endpoint, Followed
 from euthymia.trial.replicas import Scores
 
 HALF = 0.5
+EXCURSION = 0.25
+"""Improvement that is enough at one visit of a response kept to the end."""
 BETWEEN_STEPS = 0.5
 """Assumed correlation (0 to 1) of a patient's response from one treatment step to the next."""
+LATER_PATHS = 32  # draws of each patient's later steps
 LEAST_SHARE = 1e-6  # keeps logs and ratios finite
 
 
@@ -65,11 +68,31 @@ def _share(s: Scores, e: Endpoint, probability: Array) -> Array:
     return 100 * (probability * weight).sum() / jnp.maximum(weight.sum(), LEAST_SHARE)
 
 
+def _relapsing(s: Scores, e: Endpoint, noise: float) -> Array:
+    """Probability of a rating that means relapse, [visits, patients]."""
+    if e.less_than is not None:
+        return jnp.stack([ndtr((s.at[t] - (1 - e.less_than) * s.baseline) / noise) for t in e.visits])
+    return jnp.stack([ndtr((s.at[t] - _limit(e)) / noise) for t in e.visits])
+
+
 def unrelapsed(s: Scores, e: Endpoint) -> Array:
-    """Share [visits] of those followed who have not relapsed: above `limit` on the mean of two ratings per visit."""
-    below = jnp.stack([ndtr((_limit(e) - s.at[t]) / (_noise() / np.sqrt(2))) for t in e.visits])
+    """Share [visits] of those followed who have not relapsed.
+
+    Relapse is seen at one visit, on the mean of two ratings; or, where it must be confirmed, by one rating at each of
+    two visits in a row, and counts from the first of them.
+    """
     weight = followed(s, e.followed)
-    return (jnp.cumprod(below, 0) * weight).sum(1) / jnp.maximum(weight.sum(), LEAST_SHARE)
+    if e.confirmed:
+        seen = _relapsing(s, e, _noise())
+        calm, suspected = 1 - seen[0], seen[0]  # not relapsed yet, by what the last rating showed
+        free = []
+        for q in seen[1:]:
+            calm, suspected = (calm + suspected) * (1 - q), calm * q
+            free.append(calm + suspected)
+        free = jnp.stack([*free, free[-1]])  # a last suspicion is never confirmed
+    else:
+        free = jnp.cumprod(1 - _relapsing(s, e, _noise() / np.sqrt(2)), 0)
+    return (free * weight).sum(1) / jnp.maximum(weight.sum(), LEAST_SHARE)
 
 
 def _change(s: Scores, e: Endpoint) -> Array:
@@ -103,6 +126,16 @@ def _sustained(s: Scores, e: Endpoint) -> Array:
     never = (1 - q).prod(0)
     once = sum(q[k] * jnp.delete(1 - q, k, 0, assume_unique_indices=True).prod(0) for k in range(len(q)))
     return _share(s, e, 1 - never - once)
+
+
+def _kept(s: Scores, e: Endpoint) -> Array:
+    """Response at every visit; at one between the first and the last, a fall by a quarter will do."""
+    q = jnp.stack([response(s, t, e.fall, e.points) for t in e.visits])
+    partial = jnp.stack([response(s, t, EXCURSION) for t in e.visits[1:-1]]) - q[1:-1]
+    between = q[1:-1].prod(0)
+    for k, at in enumerate(partial):
+        between = between + at * jnp.delete(q[1:-1], k, 0, assume_unique_indices=True).prod(0)
+    return _share(s, e, q[0] * between * q[-1])
 
 
 def _not_relapsed(s: Scores, e: Endpoint) -> Array:
@@ -140,24 +173,23 @@ def _remission_by_step(s: Scores, e: Endpoint) -> Array:
     levels are those at the end of a long treatment.
     """
     assert e.step is not None
-    z = s.people.z
-    own = {"background": z["background"], "gain": z["depression.antidepressant_gain"]}
-    steps = {f"{name} at later steps": np.arange(2, e.step + 1) for name in own}
-    new = normals(s.people.seed, steps, np.asarray(s.people.index))
+    own = {"background": s.people.z["background"], "gain": s.people.z["depression.antidepressant_gain"]}
+    paths = {f"{name} at later steps": np.arange((e.step - 1) * LATER_PATHS) for name in own}
+    drawn = normals(s.people.seed, paths, np.asarray(s.people.index))
     times_over = len(s.baseline) // len(s.people)
     v = evidence.value
     weight, share = 1 - at_most(s.at[e.at.value], _limit(e)), jnp.zeros(())
     for k in range(e.step - 1):
         b, g = (
             BETWEEN_STEPS * np.asarray(first)
-            + np.sqrt(1 - BETWEEN_STEPS**2) * np.asarray(new[f"{name} at later steps"][k])
+            + np.sqrt(1 - BETWEEN_STEPS**2) * drawn[f"{name} at later steps"][k * LATER_PATHS : (k + 1) * LATER_PATHS]
             for name, first in own.items()
         )
         b, g = np.tile(b, times_over), np.tile(g, times_over)
         background = v("background.slow_antidepressant_trial") * jnp.exp(v("background.sd_between_patients") * b)
         drug = v("depression.antidepressant_gain") * jnp.exp(v("depression.sd_antidepressant_gain") * g)
         reached = at_most(s.baseline * jnp.exp(-s.background * background - drug), _limit(e))
-        share = (reached * weight).sum() / weight.sum()
+        share = (reached * weight).sum() / jnp.broadcast_to(weight, reached.shape).sum()
         weight = weight * (1 - reached)
     return 100 * share
 
@@ -218,6 +250,7 @@ ONE_ARM: dict[str, Callable[[Scores, Endpoint], Array]] = {
     "response": _response,
     "any response": _any_response,
     "sustained response": _sustained,
+    "kept response": _kept,
     "remission": _remission,
     "remission by step": _remission_by_step,
     "not relapsed": _not_relapsed,
