@@ -77,13 +77,10 @@ class Parts:
         self.kinds = kinds
         with readable_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        manifest = folder / MANIFEST
-        text = json.dumps(run, indent=2, sort_keys=True, default=str)
-        if manifest.exists():
-            if manifest.read_text(encoding="utf-8", errors="replace").strip() != text.strip():
-                raise UserError(f"{folder} holds another run; choose an empty folder, or delete it to start again.")
-        else:
-            write_whole(manifest, lambda p: p.write_text(text + "\n", encoding="utf-8"))
+        self.manifest = folder / MANIFEST
+        self.run = json.dumps(run, indent=2, sort_keys=True, default=str) + "\n"
+        if self.manifest.exists() and self.manifest.read_text(encoding="utf-8", errors="replace") != self.run:
+            raise UserError(f"{folder} holds another run; choose an empty folder, or delete it to start again.")
 
     def _path(self, kind: str, part: int) -> Path:
         return self.folder / f"{kind}-{part:05d}.parquet"
@@ -98,10 +95,14 @@ class Parts:
         try:
             return pl.read_parquet(path)
         except (OSError, pl.exceptions.PolarsError):
-            raise UserError(f"{path} cannot be read; delete the files of that part to have it computed again.") from None
+            raise UserError(
+                f"{path} cannot be read; delete the files of that part to have it computed again."
+            ) from None
 
     def write(self, part: int, *tables: pl.DataFrame) -> None:
-        """Write the tables of one part, in the order of `kinds`."""
+        """Write the tables of one part, in the order of `kinds`; with the first part, what run it is."""
+        if not self.manifest.exists():
+            write_whole(self.manifest, lambda p: p.write_text(self.run, encoding="utf-8"))
         for kind, table in zip(self.kinds, tables, strict=True):
             write_whole(self._path(kind, part), lambda p, table=table: table.write_parquet(p))
 
