@@ -4,6 +4,7 @@ A part is a pure function of its argument: it does not matter who computes it, i
 part whose worker died is simply computed again.
 """
 
+import asyncio
 import logging
 import os
 import re
@@ -19,7 +20,7 @@ from uuid import uuid4
 from euthymia.course.result import evidence_hash, release
 from euthymia.errors import UserError
 
-TIMEOUT_S = 10
+TIMEOUT_S = 8
 """How long a scheduler may take to answer, and to have a worker."""
 ADDRESS = re.compile(r"(?:tcp|tls)://(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]@]+):([0-9]{1,5})/?")
 
@@ -84,12 +85,15 @@ def _on_cluster(compute, parts, address):
 
         run = uuid4().hex  # a name that says nothing about who is simulated
         number = {f"euthymia-{run}-{k}": k for k in parts}
+        lost = UserError(f"the Dask scheduler at {address} was lost before all parts were finished.")
         task = partial(_checked, compute, (release(), evidence_hash()))
         try:
             futures = [client.submit(task, parts[k], key=key, pure=False) for key, k in number.items()]
-            finished = as_finished(futures, with_results=True)
+            finished = as_finished(futures, loop=client.loop, with_results=True)
             del futures  # so that the cluster lets go of a result once it is handed on
             for future, result in finished:
+                if future.cancelled():
+                    raise lost
                 yield number[future.key], result
         except UserError:
             raise
@@ -105,8 +109,8 @@ def _on_cluster(compute, parts, address):
                     f"the cluster at {address} cannot load this Euthymia {release()}; install the same on the "
                     "scheduler and every worker."
                 ) from None
-            if client.status != "running" or "Cancelled" in type(error).__name__:
-                raise UserError(f"the Dask scheduler at {address} was lost before all parts were finished.") from None
+            if client.status != "running":
+                raise lost from None
             raise
 
 
@@ -122,16 +126,43 @@ def _client(address: str) -> Iterator[Any]:
             '(or pip install "dask[distributed]").'
         ) from None
     with _quiet():
+        _greet(address)
         try:
             client = distributed.Client(address, timeout=TIMEOUT_S, set_as_default=False)
-        except Exception as error:  # a stranger on that port can make Dask raise nearly anything
-            reason = (
-                str(error).partition("\n")[0] if isinstance(error, ImportError) else "it is none, or of another version"
-            )
-            raise UserError(f"what listens at {address} did not answer as a Dask scheduler does: {reason}.") from None
+        except Exception as error:  # whatever two versions make of each other
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise UserError(f"the Dask scheduler at {address} cannot be used from here ({reason}).") from None
         with client:
             _check_versions(client, address)
             yield client
+
+
+def _greet(address: str) -> None:
+    """Ask a stranger who it is; a Dask client left with one that is no scheduler would not give up for a minute."""
+    from distributed.core import connect
+    from distributed.security import Security
+
+    async def asked() -> Any:
+        comm = await connect(address, timeout=TIMEOUT_S, **Security().get_connection_args("client"))
+        try:
+            await comm.write({"op": "identity", "reply": True})
+            return await comm.read()
+        finally:
+            comm.abort()
+
+    reason = "it is something else"
+    try:
+        with ThreadPoolExecutor(1) as pool:  # a notebook's own thread has a loop running already
+            answer = pool.submit(lambda: asyncio.run(asyncio.wait_for(asked(), TIMEOUT_S))).result()
+        if isinstance(answer, dict) and answer.get("type") == "Scheduler":
+            return
+    except TimeoutError:
+        reason = f"nothing within {TIMEOUT_S} s"
+    except TypeError as error:  # no certificate is configured
+        reason = str(error)
+    except Exception:  # bytes that are no message of Dask's can make it raise nearly anything
+        pass
+    raise UserError(f"what listens at {address} does not answer as a Dask scheduler of this version does: {reason}.")
 
 
 def _knock(address: str) -> None:
