@@ -315,6 +315,7 @@ COLUMNS: dict[str, Any] = {
 level, and for the primary endpoint of a trial with looks at that look's limit; look: after which the trial ended."""
 
 
+@statistics.one_thread
 def analyse(plan: Plan, out: Outcomes, only: PlannedEndpoint | None = None) -> pl.DataFrame:
     """Every endpoint of every replicate (or one), each arm against the comparator: the columns of `COLUMNS`."""
     names = [arm.arm for arm in plan.arms]

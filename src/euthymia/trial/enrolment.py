@@ -37,6 +37,7 @@ from euthymia.trial.plan import (
 )
 from euthymia.trial.randomise import allocate
 from euthymia.trial.sequential import drop_arms, response_adaptive_ratio
+from euthymia.trial.statistics import one_thread
 
 REPLICATES = 10_000
 STRIDE = 400_000
@@ -310,6 +311,7 @@ def _by_arm(bench: Bench, c: Cohort, arm: np.ndarray) -> np.ndarray:
     return _leave(bench, scores, times, np.asarray(c.people.index))
 
 
+@one_thread
 def enrol(block: Block, threads: int = 1) -> Outcomes:
     """What is seen of every patient of a block. threads: to spread batches of patients over; no number depends on it.
 
