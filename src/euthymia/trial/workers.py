@@ -139,7 +139,7 @@ def _client(address: str) -> Iterator[Any]:
 
 def _greet(address: str) -> None:
     """Ask a stranger who it is; a Dask client left with one that is no scheduler would not give up for a minute."""
-    from distributed.comm import connect
+    from distributed.comm.core import connect
     from distributed.security import Security
 
     async def asked() -> Any:
