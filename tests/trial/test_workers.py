@@ -129,24 +129,23 @@ def test_two_workers_of_a_cluster_give_the_numbers_of_this_machine(here, pair):
     assert_same(run(PLAN, REPLICATES, scheduler=pair.address), here)
 
 
+def test_a_worker_killed_midway_changes_no_number(here, pair):
+    killed = []
+
+    def kill(done: int, of: int) -> None:
+        if not killed:  # parts are left, and it holds or computes some of them
+            os.kill(pair.workers[0].pid, signal.SIGKILL)
+            killed.append(done)
+
+    found = run(PLAN, REPLICATES, scheduler=pair.address, progress=kill)
+    assert killed[0] < REPLICATES
+    assert pair.workers[0].wait(10) == -signal.SIGKILL
+    assert_same(found, here)
+
+
 def test_a_validation_on_a_cluster_gives_the_numbers_of_this_machine(pair):
     trials = [load("su-2017")]
     assert validate(trials, 100, 5, scheduler=pair.address).rows == validate(trials, 100, 5, workers=2).rows
-
-
-def test_a_worker_killed_midway_changes_no_number(here):
-    with Cluster(2) as cluster:
-        killed = []
-
-        def kill(done: int, of: int) -> None:
-            if not killed:  # the other worker is at a part of its own, or about to begin one
-                os.kill(cluster.workers[0].pid, signal.SIGKILL)
-                killed.append(done)
-
-        found = run(PLAN, REPLICATES, scheduler=cluster.address, progress=kill)
-        assert killed and killed[0] < REPLICATES
-        assert cluster.workers[0].wait(10) == -signal.SIGKILL
-    assert_same(found, here)
 
 
 # --- resuming ---------------------------------------------------------------------------------------------------------
