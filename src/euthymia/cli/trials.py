@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Published trials as the model sees them, and trials you plan.", rich_markup_mode=None)
 
+Workers = Annotated[int | None, typer.Option(help="Threads; default: all cores. Results do not depend on it.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="A Dask cluster to work on instead, e.g. tcp://127.0.0.1:8786. Same results.")
+]
 ReplicaPatients = Annotated[int, typer.Option("--patients", "-n", help="Virtual patients per arm, at least 100.")]
 
 
@@ -49,7 +53,10 @@ def replicate(
 
 PlanFile = Annotated[str, typer.Argument(help="The file of a planned trial, or a name: see `euthymia trial plans`.")]
 NoEffect = Annotated[bool, typer.Option("--no-effect", help="Give every arm what the comparator gets.")]
-Workers = Annotated[int | None, typer.Option(help="Threads; default: all cores. Results do not depend on it.")]
+RunOut = Annotated[
+    Path | None,
+    typer.Option(help="Folder for the data, where a killed run resumes; default: one for each run, in trial/."),
+]
 
 
 @app.command()
@@ -68,11 +75,11 @@ def run(
     seed: Seed = 1,
     no_effect: NoEffect = False,
     workers: Workers = None,
-    out: Out = Path("trial"),
+    scheduler: Scheduler = None,
+    out: RunOut = None,
 ) -> None:
     """Carry out a planned trial on virtual patients: flow, estimates, and the data a real one would give."""
-    check_writable(out)
-    found = _carried_out(file, replicates, seed, no_effect, workers)
+    found, out = _carried_out(file, replicates, seed, no_effect, workers, scheduler, out)
     for row in found.summary()["mean flow"]:
         print(
             f"{row['arm']:<32}randomised {row['randomised']:.0f}, dropped out {row['dropped out']:.1f}, "
@@ -91,27 +98,39 @@ def power(
     no_effect: NoEffect = False,
     wanted: Annotated[float | None, typer.Option("--size-for", help="Also find the size for this power (0.8).")] = None,
     workers: Workers = None,
-    out: Out = Path("trial"),
+    scheduler: Scheduler = None,
+    out: RunOut = None,
 ) -> None:
     """Power of every comparison of a planned trial with its Monte Carlo error; with --no-effect, its type I error."""
     from euthymia.trial.plan import load_plan
     from euthymia.trial.run import sample_size
 
-    check_writable(out)
-    found = _carried_out(file, replicates, seed, no_effect, workers)
+    found, out = _carried_out(file, replicates, seed, no_effect, workers, scheduler, out)
     _print_comparisons(found)
     if wanted is not None:
-        size = sample_size(load_plan(file), wanted, min(replicates, 400), seed, workers=workers)
+        size = sample_size(load_plan(file), wanted, min(replicates, 400), seed, workers=workers, scheduler=scheduler)
         said = f"{size.patients} patients in all ({size.low} to {size.high} within Monte Carlo error)"
         print(f"\nPower {wanted:g}: {said if size.reached else f'not reached with {size.patients} patients'}.")
     print(f"\nData: {found.write(out)}/  (Parquet, CSV, JSON)")
 
 
-def _carried_out(file: str, replicates: int, seed: int, no_effect: bool, workers: int | None) -> "TrialResult":
+def _carried_out(
+    file: str,
+    replicates: int,
+    seed: int,
+    no_effect: bool,
+    workers: int | None,
+    scheduler: str | None,
+    out: Path | None,
+) -> tuple["TrialResult", Path]:
+    """The trials, and the folder of their parts."""
     from euthymia.trial.plan import load_plan
-    from euthymia.trial.run import run
+    from euthymia.trial.run import folder_of, run
 
     plan = load_plan(file)
+    # a plan that is changed and tried again gets a folder of its own
+    out = out or Path("trial") / folder_of(plan, replicates, seed, no_effect, True)
+    check_writable(out)
     use_compilation_cache()
     with progress_bar() as bar:
         task = bar.add_task(plan.trial)
@@ -119,7 +138,8 @@ def _carried_out(file: str, replicates: int, seed: int, no_effect: bool, workers
         def report(done: int, of: int) -> None:
             bar.update(task, completed=done, total=of)
 
-        return run(plan, replicates, seed, no_effect, workers=workers, progress=report)
+        found = run(plan, replicates, seed, no_effect, workers=workers, progress=report, scheduler=scheduler, out=out)
+        return found, out
 
 
 def _print_comparisons(found: "TrialResult") -> None:
@@ -149,6 +169,8 @@ def validate(
     only: Annotated[str | None, typer.Option("--set", help="calibration or validation; default: both.")] = None,
     patients: ReplicaPatients = 512,
     seed: Seed = 1,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     out: Out = Path("validation"),
 ) -> None:
     """Every published trial, predicted beside observed: a table, a CSV and the page a sceptic would read first."""
@@ -164,7 +186,11 @@ def validate(
     with progress_bar() as bar:
         task = bar.add_task("trials")
         chosen = [t for t in catalogue() if only in (None, t.set)]
-        found = run(chosen, patients, seed, lambda k, n: bar.update(task, completed=k, total=n))
+
+        def report(done: int, of: int) -> None:
+            bar.update(task, completed=done, total=of)
+
+        found = run(chosen, patients, seed, report, workers, scheduler)
     print(replica_text(found))
     print(f"\nPage:  {write_validation(found, out / 'index.html')}\nTable: {found.write(out)}")
 

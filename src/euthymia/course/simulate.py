@@ -19,7 +19,7 @@ from euthymia.course.observe import default_times
 from euthymia.course.outcomes import patient_outcomes
 from euthymia.course.plan import Plan, make_plan
 from euthymia.course.result import UNITS, Course, Provenance, check_times, course_frame, evidence_hash, release
-from euthymia.course.store import Parts, bytes_needed
+from euthymia.course.store import Parts, bytes_needed, narrow
 from euthymia.course.variants import Variants
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.drug.dispositions import fastest_rate_per_h
@@ -189,7 +189,7 @@ def simulate(
             "weeks": weeks,
             "population": population_hash(people),
         }
-        parts = Parts(Path(out), run)
+        parts = Parts(Path(out), run, ("course", "outcomes"))
     kept = max(BATCH, int(MEMORY_BYTES / bytes_needed(1, len(times), VARIABLES)))
     values, sessions, table = _run(setting, timing, calendar, people, times, kept, parts, workers, progress)
     warnings = plan.warnings
@@ -229,14 +229,14 @@ def _run(setting, timing, calendar, people, times, kept, parts, workers, progres
         pool.submit(compile_read_out, setting, timing, _batch(people, 0))
         for part, first in enumerate(range(0, n, PART)):
             last = min(first + PART, n)
-            table = parts.done(part) if parts else None
+            table = parts.read("outcomes", part) if parts and parts.done(part) else None
             if table is None or first < room:
                 who = people.take(first, last)
                 found = _part(setting, timing, who, pool)
                 if table is None:
                     table = patient_outcomes(who, calendar, times, *found)
                     if parts:
-                        parts.write(part, course_frame(np.asarray(who.index), times, found[0]), table)
+                        parts.write(part, narrow(course_frame(np.asarray(who.index), times, found[0])), table)
                 for into, new in zip(held, found, strict=True):
                     for name, array in new.items():
                         if first < room:

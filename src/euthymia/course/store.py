@@ -49,10 +49,14 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             part.unlink(missing_ok=True)
 
 
+def narrow(frame: pl.DataFrame) -> pl.DataFrame:
+    """The time courses in single precision; times stay as they are."""
+    return frame.with_columns(pl.selectors.by_dtype(pl.Float64).exclude("time_h").cast(pl.Float32))
+
+
 def write_course(course: "Course", folder: Path) -> Path:
     """Write a Course that is in memory: course.parquet, outcomes.csv, summary.csv, provenance.json."""
-    narrow = [pl.col(name).cast(pl.Float32) for name in course.values]
-    frame = course.to_polars().with_columns(narrow)
+    frame = narrow(course.to_polars())
     write_whole(folder / "course.parquet", lambda p: frame.write_parquet(p))
     write_whole(folder / "outcomes.csv", lambda p: course.table.write_csv(p))
     write_whole(folder / "summary.csv", lambda p: course.summary().table().write_csv(p))
@@ -62,37 +66,45 @@ def write_course(course: "Course", folder: Path) -> Path:
 
 
 class Parts:
-    """A folder of numbered parts of one run; finished parts are not computed again.
+    """A folder of numbered parts of one run, each a table of every kind; finished parts are not computed again.
 
+    run: what the numbers depend on, as plain data; kinds: of tables, the last written of which completes a part.
     Raises UserError if the folder holds parts of another run.
     """
 
-    def __init__(self, folder: Path, run: dict):
+    def __init__(self, folder: Path, run: dict, kinds: tuple[str, ...]):
         self.folder = folder
+        self.kinds = kinds
         with readable_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        manifest = folder / MANIFEST
-        text = json.dumps(run, indent=2, sort_keys=True, default=str)
-        if manifest.exists():
-            if manifest.read_text(encoding="utf-8").strip() != text.strip():
-                raise UserError(f"{folder} holds another run; choose an empty folder, or delete it to start again.")
-        else:
-            write_whole(manifest, lambda p: p.write_text(text + "\n", encoding="utf-8"))
+        self.manifest = folder / MANIFEST
+        self.run = json.dumps(run, indent=2, sort_keys=True, default=str) + "\n"
+        if self.manifest.exists() and self.manifest.read_text(encoding="utf-8", errors="replace") != self.run:
+            raise UserError(f"{folder} holds another run; choose an empty folder, or delete it to start again.")
 
     def _path(self, kind: str, part: int) -> Path:
         return self.folder / f"{kind}-{part:05d}.parquet"
 
-    def done(self, part: int) -> pl.DataFrame | None:
-        """The outcomes of a finished part, or None."""
-        path = self._path("outcomes", part)
-        return pl.read_parquet(path) if path.exists() else None
+    def done(self, part: int) -> bool:
+        """Whether a part is finished."""
+        return self._path(self.kinds[-1], part).exists()
 
-    def write(self, part: int, frame: pl.DataFrame, outcomes: pl.DataFrame) -> None:
-        """Write one part; the outcomes go last, so that a part with outcomes is complete."""
-        floats = [pl.col(c).cast(pl.Float32) for c, d in frame.schema.items() if d == pl.Float64 and c != "time_h"]
-        narrow = frame.with_columns(floats)
-        write_whole(self._path("course", part), lambda p: narrow.write_parquet(p))
-        write_whole(self._path("outcomes", part), lambda p: outcomes.write_parquet(p))
+    def read(self, kind: str, part: int) -> pl.DataFrame:
+        """One table of a finished part. Raises UserError if the file is damaged."""
+        path = self._path(kind, part)
+        try:
+            return pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError):
+            raise UserError(
+                f"{path} cannot be read; delete the files of that part to have it computed again."
+            ) from None
+
+    def write(self, part: int, *tables: pl.DataFrame) -> None:
+        """Write the tables of one part, in the order of `kinds`; with the first part, what run it is."""
+        if not self.manifest.exists():
+            write_whole(self.manifest, lambda p: p.write_text(self.run, encoding="utf-8"))
+        for kind, table in zip(self.kinds, tables, strict=True):
+            write_whole(self._path(kind, part), lambda p, table=table: table.write_parquet(p))
 
 
 def bytes_needed(patients: int, times: int, variables: int) -> int:

@@ -3,7 +3,7 @@
 Differences are arm minus comparator.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -44,6 +44,26 @@ class Outcomes:
     entered: np.ndarray
     stopped: np.ndarray
     """[replicates] number of the look at which a trial stopped; -1: at none."""
+
+    @staticmethod
+    def blank(replicates: int, patients: int, visits: int) -> "Outcomes":
+        """Trials that nobody has entered yet."""
+        shape = replicates, patients
+        return Outcomes(
+            arm=np.full(shape, NEVER, np.int8),
+            patient=np.zeros(shape, np.int64),
+            site=np.zeros(shape, np.int16),
+            baseline=np.full(shape, np.nan, np.float32),
+            scores=np.full((*shape, visits), np.nan, np.float32),
+            screened=np.zeros(replicates, int),
+            entered=np.zeros(replicates, int),
+            stopped=np.full(replicates, -1),
+        )
+
+    def put(self, first: int, some: "Outcomes") -> None:
+        """Set the replicates from number `first`."""
+        for each in fields(self):
+            getattr(self, each.name)[first : first + some.replicates] = getattr(some, each.name)
 
     @property
     def replicates(self) -> int:
@@ -295,6 +315,7 @@ COLUMNS: dict[str, Any] = {
 level, and for the primary endpoint of a trial with looks at that look's limit; look: after which the trial ended."""
 
 
+@statistics.one_thread
 def analyse(plan: Plan, out: Outcomes, only: PlannedEndpoint | None = None) -> pl.DataFrame:
     """Every endpoint of every replicate (or one), each arm against the comparator: the columns of `COLUMNS`."""
     names = [arm.arm for arm in plan.arms]

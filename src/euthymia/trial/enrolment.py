@@ -5,9 +5,10 @@ results depend neither on the number of workers nor on how the work is cut, and 
 the trial.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -36,18 +37,17 @@ from euthymia.trial.plan import (
 )
 from euthymia.trial.randomise import allocate
 from euthymia.trial.sequential import drop_arms, response_adaptive_ratio
+from euthymia.trial.statistics import one_thread
 
 REPLICATES = 10_000
 STRIDE = 400_000
 """Patients set aside for each replicate: replicates x stride stays within the 32-bit counter of patients."""
 SCREENED = 200
 """Patients screened, at most, for each one randomised."""
-ROUND = 40_000
-"""Patients simulated before progress is told; no result depends on it."""
+BLOCK = 16_384
+"""Patients of one block of replicates, about: enough to fill batches, few enough to spread over many workers."""
 MESH_LEVEL = 0.7  # as in `replicas`: a score moves by less than 0.01 points against the finest mesh
 MAX_RATINGS = 2e8
-
-Progress = Callable[[int, int], None]
 
 
 def _normal(seed: int, stream: str, occasions: np.ndarray, who: np.ndarray) -> np.ndarray:
@@ -55,32 +55,81 @@ def _normal(seed: int, stream: str, occasions: np.ndarray, who: np.ndarray) -> n
     return np.asarray(normals(seed, {stream: np.asarray(occasions)}, who)[stream]).T
 
 
-@dataclass
-class Bench:
-    """What all replicates share: the plan's calendars ready to run, the study levels, and the threads."""
+@dataclass(frozen=True)
+class Block:
+    """Some replicates of a planned trial in a row, from number `first`, with all that it takes to carry them out: a
+    worker elsewhere reads no document.
+
+    given: the calendar of every arm or sequence; lead_in: of a randomised withdrawal.
+    """
 
     plan: Plan
+    given: tuple[Schedule, ...]
+    lead_in: Schedule | None
     seed: int
-    replicates: int
     study_levels: bool
-    pool: ThreadPoolExecutor
-    prepared: dict[Any, Any] = field(default_factory=dict)
+    first: int
+    replicates: int
 
     def levels(self) -> np.ndarray:
         """Multipliers [2, replicates] of the drug's and of the non-drug response."""
         if not self.study_levels:
             return np.ones((2, self.replicates))
-        who = np.arange(self.replicates)
         found = []
         for of in ("drug", "background"):
-            deviate = _normal(self.seed, f"study level {of}", np.zeros(1), who)[:, 0]
+            deviate = _normal(self.seed, f"study level {of}", np.zeros(1), self.numbers())[:, 0]
             found.append(np.exp(evidence.value(f"depression.sd_between_studies_{of}") * deviate))
         return np.stack(found)
+
+    def numbers(self) -> np.ndarray:
+        """The numbers of the replicates among all of the run."""
+        return np.arange(self.first, self.first + self.replicates)
+
+
+def blocks(plan: Plan, replicates: int, seed: int, no_effect: bool, study_levels: bool) -> list[Block]:
+    """A run cut into blocks; no replicate's numbers depend on where."""
+    size = max(1, int(BLOCK / (plan.patients * (3 if plan.lead_in else 1))))
+    given, lead_in = calendars(plan, no_effect), lead_in_calendar(plan) if plan.lead_in else None
+    return [
+        Block(plan, given, lead_in, seed, study_levels, first, min(size, replicates - first))
+        for first in range(0, replicates, size)
+    ]
+
+
+@dataclass
+class Bench:
+    """A block being worked on: what its replicates, counted from 0 here, share; and the threads."""
+
+    block: Block
+    pool: ThreadPoolExecutor
+    prepared: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Plan:
+        return self.block.plan
+
+    @property
+    def seed(self) -> int:
+        return self.block.seed
+
+    @property
+    def replicates(self) -> int:
+        return self.block.replicates
+
+    @cached_property
+    def levels(self) -> np.ndarray:
+        """As those of the block."""
+        return self.block.levels()
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """When patients are rated (h from the first day)."""
+        return np.concatenate([np.asarray(self.plan.visits) + start for start in first_times(self.plan)])
 
     def leanings(self, stream: str, count: int) -> np.ndarray:
         """Standard normals [replicates, count] of sites or raters."""
         if stream not in self.prepared:
-            self.prepared[stream] = _normal(self.seed, stream, np.arange(count), np.arange(self.replicates))
+            self.prepared[stream] = _normal(self.seed, stream, np.arange(count), self.block.numbers())
         return self.prepared[stream]
 
     def course(self, key: Any, calendar: Schedule, time_h: Sequence[float]) -> tuple:
@@ -139,7 +188,7 @@ def _rated(bench: Bench, true: np.ndarray, minute: np.ndarray, who, site, replic
 def _screen(bench: Bench, replicate: int, first: int, count: int) -> tuple[Cohort, np.ndarray]:
     """Of `count` candidates of a replicate from number `first`: those who may enter, and their numbers."""
     plan, seed = bench.plan, bench.seed
-    people = draw(plan.population, count, seed, first=replicate * STRIDE + first)
+    people = draw(plan.population, count, seed, first=(bench.block.first + replicate) * STRIDE + first)
     who = np.asarray(people.index)
     uniform = ndtr(_normal(seed, "site", np.zeros(1), who)[:, 0])
     site = np.minimum((plan.number_of_sites * uniform).astype(int), plan.number_of_sites - 1)
@@ -193,7 +242,7 @@ def _true(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c
 
     parts = np.concatenate(list(bench.pool.map(batch, range(0, n, BATCH))), axis=1)
     drug, antidepressant, background, ups_and_downs = parts[..., rows]
-    of_drug, of_background = bench.levels()[:, c.replicate, None]
+    of_drug, of_background = bench.levels[:, c.replicate, None]
     effect = of_drug * drug + antidepressant + of_background * background - ups_and_downs
     return np.minimum(np.asarray(c.people.baseline_madrs)[:, None] * np.exp(-effect), MADRS_MAXIMUM)
 
@@ -231,7 +280,7 @@ def _allocated(bench: Bench, replicate: int, look: int, site: np.ndarray, ratio:
     """Arms of the patients of one replicate between two looks. ratio: [arms] shares, 0 for arms that were dropped."""
     plan, n = bench.plan, len(site)
     r = plan.randomisation
-    rng = np.random.default_rng((bench.seed, replicate, look))
+    rng = np.random.default_rng((bench.seed, bench.block.first + replicate, look))
     if plan.adaptive and plan.adaptive.allocation:
         return rng.choice(len(ratio), size=n, p=ratio / ratio.sum())
     arms = np.flatnonzero(ratio > 0)
@@ -243,112 +292,77 @@ def _allocated(bench: Bench, replicate: int, look: int, site: np.ndarray, ratio:
     return arms[allocate(n, shares, rng, r.method, block, strata)]
 
 
-def _empty(bench: Bench, visits: int) -> Outcomes:
-    shape = bench.replicates, bench.plan.patients
-    zeros = np.zeros(bench.replicates, int)
-    return Outcomes(
-        arm=np.full(shape, NEVER, np.int8),
-        patient=np.zeros(shape, np.int64),
-        site=np.zeros(shape, np.int16),
-        baseline=np.full(shape, np.nan, np.float32),
-        scores=np.full((*shape, visits), np.nan, np.float32),
-        screened=zeros,
-        entered=zeros.copy(),
-        stopped=zeros - 1,
-    )
-
-
 def _store(into: Outcomes, place: np.ndarray, c: Cohort, arm: np.ndarray, scores: np.ndarray) -> None:
     at = c.replicate, place
     into.arm[at], into.patient[at], into.site[at] = arm, np.asarray(c.people.index), c.site
     into.baseline[at], into.scores[at] = c.baseline, scores
 
 
-def _rounds(bench: Bench, per_replicate: float, of: Iterable[int]) -> Iterable[list[int]]:
-    """Replicates in groups of about `ROUND` patients."""
-    todo = list(of)
-    size = max(1, int(ROUND / per_replicate))
-    return (todo[k : k + size] for k in range(0, len(todo), size))
-
-
-def _calendars_and_times(bench: Bench, no_effect: bool) -> tuple[tuple[Schedule, ...], np.ndarray]:
-    plan = bench.plan
-    times = np.concatenate([np.asarray(plan.visits) + start for start in first_times(plan)])
-    return calendars(plan, no_effect), times
-
-
-def _by_arm(bench: Bench, given: tuple[Schedule, ...], times, c: Cohort, arm: np.ndarray) -> np.ndarray:
-    """Ratings [patients, times] of a cohort, each patient simulated in the arm they are in."""
+def _by_arm(bench: Bench, c: Cohort, arm: np.ndarray) -> np.ndarray:
+    """Ratings [patients, times] of a cohort until they leave, each patient simulated in the arm they are in; the first
+    is that at which they entered."""
+    given, times = bench.block.given, bench.times.tolist()
     scores = np.empty((len(c), len(times)))
     for a, calendar in enumerate(given):
         rows = np.flatnonzero(arm == a)
         if len(rows):
             scores[rows] = _followed(bench, given.index(calendar), calendar, times, c.pick(rows))
-    return scores
+    scores[:, 0] = c.baseline
+    return _leave(bench, scores, times, np.asarray(c.people.index))
 
 
-def parallel(bench: Bench, no_effect: bool, progress: Progress | None) -> Outcomes:
+@one_thread
+def enrol(block: Block, threads: int = 1) -> Outcomes:
+    """What is seen of every patient of a block. threads: to spread batches of patients over; no number depends on it.
+
+    Raises UserError where too few may enter.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        return (_withdrawal if block.lead_in else _parallel)(Bench(block, pool))
+
+
+def _parallel(bench: Bench) -> Outcomes:
     """Parallel arms and crossovers; look by look where the trial is adaptive."""
     plan, n = bench.plan, bench.plan.patients
-    given, times = _calendars_and_times(bench, no_effect)
-    out = _empty(bench, len(times))
+    out = Outcomes.blank(bench.replicates, plan.patients, len(bench.times))
     a = plan.adaptive
     cuts = [0, *(round(share * n) for share in a.looks)] if a else [0, n]
     start_ratio = np.ones(2) if plan.periods else np.asarray(plan.ratio, float)
     ratio = np.tile(start_ratio, (bench.replicates, 1))
-    for group in _rounds(bench, n, range(bench.replicates)):
-        screened = list(bench.pool.map(lambda r: _candidates(bench, r, 0, n), group))
-        everybody = [c for c, _ in screened]
-        for look, (first, last) in enumerate(pairwise(cuts)):
-            here = [k for k, r in enumerate(group) if out.stopped[r] < 0]
-            if not here:
-                break
-            cohort = _joined([everybody[k].pick(np.arange(first, last)) for k in here])
-            arm = np.concatenate(
-                [_allocated(bench, group[k], look, everybody[k].site[first:last], ratio[group[k]]) for k in here]
-            )
-            scores = _by_arm(bench, given, times, cohort, arm)
-            scores[:, 0] = cohort.baseline
-            scores = _leave(bench, scores, times.tolist(), np.asarray(cohort.people.index))
-            _store(out, np.tile(np.arange(first, last), len(here)), cohort, arm, scores)
-            for k in here:
-                r = group[k]
-                out.screened[r] = screened[k][1][last - 1] + 1
-                if a and last < n:
-                    _adapt(plan, out, r, look, last, ratio)
-        if progress:
-            progress(group[-1] + 1, bench.replicates)
+    screened = list(bench.pool.map(lambda r: _candidates(bench, r, 0, n), range(bench.replicates)))
+    for look, (first, last) in enumerate(pairwise(cuts)):
+        here = np.flatnonzero(out.stopped < 0).tolist()
+        if not here:
+            break
+        cohort = _joined([screened[r][0].pick(np.arange(first, last)) for r in here])
+        arm = np.concatenate([_allocated(bench, r, look, screened[r][0].site[first:last], ratio[r]) for r in here])
+        _store(out, np.tile(np.arange(first, last), len(here)), cohort, arm, _by_arm(bench, cohort, arm))
+        for r in here:
+            out.screened[r] = screened[r][1][last - 1] + 1
+            if a and last < n:
+                _adapt(plan, out, r, look, last, ratio)
     return replace(out, entered=np.sum(out.arm != NEVER, axis=1))
 
 
-def withdrawal(bench: Bench, no_effect: bool, progress: Progress | None) -> Outcomes:
-    """An open lead-in, and randomisation of those who meet its criterion."""
-    plan, n = bench.plan, bench.plan.patients
-    assert plan.lead_in
-    given, times = _calendars_and_times(bench, no_effect)
-    out = _empty(bench, len(times))
-    for group in _rounds(bench, 3 * n, range(bench.replicates)):
-        chosen, place = _through_lead_in(bench, group, out)
-        arm = np.concatenate(
-            [_allocated(bench, r, 0, chosen.site[chosen.replicate == r], np.asarray(plan.ratio, float)) for r in group]
-        )
-        scores = _by_arm(bench, given, times, chosen, arm)
-        scores[:, 0] = chosen.baseline  # the last rating of the lead-in
-        scores = _leave(bench, scores, times.tolist(), np.asarray(chosen.people.index))
-        _store(out, place, chosen, arm, scores)
-        if progress:
-            progress(group[-1] + 1, bench.replicates)
+def _withdrawal(bench: Bench) -> Outcomes:
+    """An open lead-in, and randomisation of those who meet its criterion, at their last rating in it."""
+    plan = bench.plan
+    out = Outcomes.blank(bench.replicates, plan.patients, len(bench.times))
+    chosen, place = _through_lead_in(bench, out)
+    share = np.asarray(plan.ratio, float)
+    sites = [chosen.site[chosen.replicate == r] for r in range(bench.replicates)]
+    arm = np.concatenate([_allocated(bench, r, 0, site, share) for r, site in enumerate(sites)])
+    _store(out, place, chosen, arm, _by_arm(bench, chosen, arm))
     return out
 
 
-def _through_lead_in(bench: Bench, group: list[int], out: Outcomes) -> tuple[Cohort, np.ndarray]:
-    """The patients of some replicates who are randomised, with their rating at randomisation, and their places."""
-    plan, n = bench.plan, bench.plan.patients
-    lead = plan.lead_in
-    assert lead
+def _through_lead_in(bench: Bench, out: Outcomes) -> tuple[Cohort, np.ndarray]:
+    """The patients who are randomised, with their rating at randomisation, and their places."""
+    plan, n, group = bench.plan, bench.plan.patients, range(bench.replicates)
+    lead, calendar = plan.lead_in, bench.block.lead_in
+    assert lead and calendar
     times = np.unique([0.0, *lead.at, lead.lasts.value])
     looked = np.isin(times, lead.at)
-    calendar = lead_in_calendar(plan)
     kept: dict[int, list[Cohort]] = {r: [] for r in group}
     entry: dict[int, list[np.ndarray]] = {r: [] for r in group}  # how many had entered by then, for each one kept
     next_candidate, entered = dict.fromkeys(group, 0), dict.fromkeys(group, 0)

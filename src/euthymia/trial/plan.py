@@ -301,6 +301,12 @@ def calendars(plan: Plan, no_effect: bool = False) -> tuple[Schedule, ...]:
     return tuple(_own(plan, arm, plan.visits[-1]) for arm in arms)
 
 
+def groups(plan: Plan) -> list[str]:
+    """What patients are randomised to: arms, or sequences of a crossover."""
+    names = [arm.arm for arm in plan.arms]
+    return [", then ".join(names), ", then ".join(names[::-1])] if plan.periods else names
+
+
 def first_times(plan: Plan) -> tuple[float, ...]:
     """When each part of the follow-up begins (h): one, or the two periods of a crossover."""
     if plan.periods:

@@ -6,9 +6,10 @@ drug and non-drug response; the uncertainty of the model's parameters is not in 
 """
 
 import json
-import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,14 @@ import numpy as np
 import polars as pl
 
 from euthymia.course.result import evidence_hash, release
-from euthymia.course.store import write_whole
+from euthymia.course.store import Parts, write_whole
 from euthymia.errors import UserError
-from euthymia.trial import survival
+from euthymia.trial import stored, survival
 from euthymia.trial.analysis import COLUMNS, NEVER, Outcomes, Replicate, analyse, time_to_event
-from euthymia.trial.enrolment import MAX_RATINGS, REPLICATES, Bench, Progress, parallel, withdrawal
-from euthymia.trial.plan import (
-    MAX_PATIENTS,
-    Plan,
-    PlannedEndpoint,
-    first_times,
-)
+from euthymia.trial.enrolment import BLOCK, MAX_RATINGS, REPLICATES, Block, blocks, enrol
+from euthymia.trial.plan import MAX_PATIENTS, Plan, PlannedEndpoint, calendars, first_times, groups, lead_in_calendar
 from euthymia.trial.statistics import Z
+from euthymia.trial.workers import each, threads
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class TrialResult:
         plan, out = self.plan, self.outcomes
         gone = np.isnan(out.scores[..., -1])
         rows = []
-        for k, name in enumerate(_groups(plan)):
+        for k, name in enumerate(groups(plan)):
             inside = out.arm == k
             total, left = inside.sum(1), (inside & gone).sum(1)
             rows.append(
@@ -110,7 +107,7 @@ class TrialResult:
         times = np.concatenate([np.asarray(plan.visits) + start for start in first_times(plan)])
         begin = first_times(plan)[0]
         rows = []
-        for k, name in enumerate(_groups(plan)):
+        for k, name in enumerate(groups(plan)):
             inside = (out.arm == k)[..., None] & ~np.isnan(out.scores)
             count = inside.sum(1)
             seen = np.where(inside, out.scores, 0.0).astype(float)
@@ -153,7 +150,7 @@ class TrialResult:
         out, plan = self.outcomes, self.plan
         times = np.concatenate([np.asarray(plan.visits) + start for start in first_times(plan)]) - first_times(plan)[0]
         rows = np.flatnonzero(out.arm[replicate] != NEVER)
-        groups = _groups(plan)
+        names = groups(plan)
         each = len(times)
 
         def column(values: np.ndarray) -> np.ndarray:
@@ -162,7 +159,7 @@ class TrialResult:
         return pl.DataFrame(
             {
                 "patient": column(out.patient[replicate, rows]),
-                "arm": [groups[k] for k in column(out.arm[replicate, rows])],
+                "arm": [names[k] for k in column(out.arm[replicate, rows])],
                 "site": column(out.site[replicate, rows]) + 1,
                 "baseline": column(out.baseline[replicate, rows]),
                 "time_h": np.tile(times, len(rows)),
@@ -219,10 +216,36 @@ def _plain(table: pl.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def _groups(plan: Plan) -> list[str]:
-    """What patients are randomised to: arms, or sequences of a crossover."""
-    names = [arm.arm for arm in plan.arms]
-    return [", then ".join(names), ", then ".join(names[::-1])] if plan.periods else names
+def identity(plan: Plan, replicates: int, seed: int, no_effect: bool, study_levels: bool) -> dict[str, Any]:
+    """What the numbers of a run depend on, as plain data."""
+    content = plan.model_dump(mode="json", by_alias=True)
+    given = calendars(plan, no_effect), lead_in_calendar(plan) if plan.lead_in else None
+    return {
+        "trial": plan.trial,
+        "plan": sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
+        "given": sha256(repr(given).encode()).hexdigest(),
+        "replicates": replicates,
+        "patients of a part": BLOCK,
+        "seed": seed,
+        "no effect": no_effect,
+        "spread between studies": study_levels,
+        "evidence": evidence_hash(),
+        "version": release(),
+    }
+
+
+def folder_of(*what: Any) -> str:
+    """A folder's name for a run with that `identity`: the trial's name and a digest, so that no two runs share one."""
+    text = json.dumps(identity(*what), sort_keys=True)
+    return f"{what[0].trial}-{sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _carry_out(block: Block, analysed: bool, threads: int) -> tuple[Outcomes, pl.DataFrame]:
+    """Both stages of one block."""
+    out = enrol(block, threads)
+    if not analysed:
+        return out, pl.DataFrame(schema=COLUMNS)
+    return out, analyse(block.plan, out).with_columns(pl.col("replicate") + block.first)
 
 
 def run(
@@ -232,15 +255,18 @@ def run(
     no_effect: bool = False,
     study_levels: bool = True,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
     analysed: bool = True,
+    scheduler: str | None = None,
+    out: str | Path | None = None,
 ) -> TrialResult:
     """Carry out a planned trial `replicates` times on new patients each time.
 
     no_effect: every arm is given what the comparator is, for the type I error; study_levels: each replicate is another
-    study, with its own level of drug and non-drug response; workers: threads (results do not depend on it);
-    progress: called with (replicates done, replicates); analysed: False leaves stage two, `analyse`, to the caller.
-    Raises UserError for what cannot be done.
+    study, with its own level of drug and non-drug response; workers: threads, or scheduler: the address of a Dask
+    cluster (results depend on neither); progress: called with (replicates done, replicates); analysed: False leaves
+    stage two, `analyse`, to the caller; out: folder for every rating and estimate as Parquet parts, resumed if a former
+    run was killed. Raises UserError for what cannot be done.
     """
     if not 1 <= replicates <= REPLICATES:
         raise UserError(f"replicates must be from 1 to {REPLICATES}, not {replicates}.")
@@ -249,12 +275,37 @@ def run(
     ratings = float(replicates) * plan.patients * len(plan.visits)
     if ratings > MAX_RATINGS:
         raise UserError(f"replicates x patients x visits must be at most {MAX_RATINGS:.0f}; they are {ratings:.0f}.")
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        bench = Bench(plan, seed, replicates, study_levels, pool)
-        stage_one = withdrawal if plan.lead_in else parallel
-        out = stage_one(bench, no_effect, progress)
-    estimates = analyse(plan, out) if analysed else pl.DataFrame(schema=COLUMNS)
-    return TrialResult(plan, seed, no_effect, study_levels, out, estimates, bench.levels())
+    todo = dict(enumerate(blocks(plan, replicates, seed, no_effect, study_levels)))
+    found: dict[int, pl.DataFrame] = {}
+    seen = Outcomes.blank(replicates, plan.patients, len(first_times(plan)) * len(plan.visits))
+    levels = np.concatenate([block.levels() for block in todo.values()], axis=1)
+    done = 0
+
+    def take(block: Block, part: int, outcomes: Outcomes, estimates: pl.DataFrame) -> None:
+        nonlocal done
+        seen.put(block.first, outcomes)
+        found[part] = estimates
+        done += block.replicates
+        if progress:
+            progress(done, replicates)
+
+    parts = None
+    if out is not None:
+        what = identity(plan, replicates, seed, no_effect, study_levels) | {"analysed": analysed}
+        parts = Parts(Path(out), what, stored.KINDS)
+        for part in [k for k in todo if parts.done(k)]:
+            block = todo.pop(part)
+            patients, each_replicate, estimates = (parts.read(kind, part) for kind in stored.KINDS)
+            take(block, part, stored.outcomes(plan, block.first, patients, each_replicate), estimates)
+    # a run of few blocks has threads to spare for the batches of each
+    spare = 1 if scheduler else max(1, threads(workers) // max(1, len(todo)))
+    compute = partial(_carry_out, analysed=analysed, threads=spare)
+    for part, (outcomes, estimates) in each(compute, todo, workers, scheduler) if todo else ():
+        if parts:
+            parts.write(part, *stored.tables(plan, todo[part].first, outcomes), estimates)
+        take(todo[part], part, outcomes, estimates)
+    estimates = pl.concat([found[part] for part in sorted(found)])
+    return TrialResult(plan, seed, no_effect, study_levels, seen, estimates, levels)
 
 
 def power(plan: Plan, replicates: int = 1000, seed: int = 1, **options: Any) -> pl.DataFrame:

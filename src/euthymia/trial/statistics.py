@@ -5,10 +5,13 @@ the units of the score; a lower score is better on the usual scales, so a drug t
 """
 
 from collections.abc import Sequence
+from contextlib import ContextDecorator
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 from scipy.special import chdtrc, gammaln, ndtr, ndtri, stdtr, stdtrit
+from threadpoolctl import threadpool_limits
 
 from euthymia.errors import UserError
 
@@ -19,6 +22,31 @@ SINGULAR = 1e-5
 """Smallest eigenvalue of the correlations between visits at which a fit still counts as one."""
 NO_SPREAD = 1e-20
 """Share of the sum of squares below which residuals are rounding errors."""
+
+
+class _OneThread(ContextDecorator):
+    """Linear algebra on one thread while anything is inside: on more, sums run in an order that depends on how many.
+
+    The limit is the process's, so it is set by the first who enters and lifted by the last who leaves.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._limit = Lock(), 0, None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._limit = threadpool_limits(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._limit:
+                self._limit.restore_original_limits()
+
+
+one_thread = _OneThread()
 
 
 @dataclass(frozen=True)

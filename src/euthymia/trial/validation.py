@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -28,10 +29,14 @@ from euthymia.trial.endpoints import deviation, predict
 from euthymia.trial.observed import Observed, baseline, observed
 from euthymia.trial.posterior import Draw, contains, draws, fitted
 from euthymia.trial.replicas import Arms, Replicas, build, calendar, mirrored, readout
+from euthymia.trial.workers import each
 
 SAMPLES_PER_DRAW = 50
 MINIMUM_PATIENTS = 100
 PERCENTILES = (25.0, 75.0, 5.0, 95.0)
+DRAWS = 16  # of one part
+
+Progress = Callable[[int, int], None]
 
 
 class Row(NamedTuple):
@@ -155,49 +160,86 @@ class Compiled:
         levels = [jnp.asarray([level[t.trial] for t in self.replicas.trials]) for level in (at.drug, at.background)]
         values = {name: jnp.asarray(v) for name, v in at.values.items()}
         parameters = tuple(at.values.items())
-        if self._known is None or self._known[0] != parameters:  # draws of levels alone share their plasticity
-            self._known = parameters, self._readout(self.replicas.arms, values)
-        return jax.tree.map(np.asarray, self._run(self.replicas.arms, values, *levels, self._known[1]))
+        known = self._known
+        if known is None or known[0] != parameters:  # draws of levels alone share their plasticity
+            known = self._known = parameters, self._readout(self.replicas.arms, values)
+        return jax.tree.map(np.asarray, self._run(self.replicas.arms, values, *levels, known[1]))
+
+
+def compiled(trials: Sequence[Trial], patients: int, seed: int, progress: Progress | None = None) -> Compiled:
+    """The predictions of some trials for so many patients per arm."""
+    return Compiled(build(trials, mirrored(draw("TRD", (patients + 1) // 2, seed)), progress))
+
+
+class Some(NamedTuple):
+    """Some draws, with all that a worker elsewhere needs to predict from them."""
+
+    trials: tuple[Trial, ...]
+    patients: int
+    seed: int
+    draws: tuple[Draw, ...]
+
+
+_kept: dict[tuple, Compiled] = {}
+_one_builds = Lock()
+
+
+def predict_some(some: Some) -> list[tuple[np.ndarray, np.ndarray]]:
+    """What each of some draws predicts. The first call in a process builds and compiles for the next."""
+    key = tuple(t.model_dump_json() for t in some.trials), some.patients, some.seed
+    with _one_builds:
+        if key not in _kept:
+            _kept.clear()
+            _kept[key] = compiled(some.trials, some.patients, some.seed)
+    return [_kept[key](at) for at in some.draws]
 
 
 def validate(
     trials: Sequence[Trial] | None = None,
     patients: int = 512,
     seed: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> Validation:
     """Predict every endpoint of `trials` (default: all of the catalogue) and set it beside what was found.
 
     patients: virtual patients per arm, the same in every arm; seed: of every random number; progress: called with
-    (parts done, parts). Raises UserError for fewer than 100 patients.
+    (parts done, parts); workers: threads, or scheduler: the address of a Dask cluster (results depend on neither).
+    Raises UserError for fewer than 100 patients, and for a cluster that cannot be used.
     """
     if isinstance(patients, bool) or not isinstance(patients, int) or patients < MINIMUM_PATIENTS:
         raise UserError(f"a validation needs at least {MINIMUM_PATIENTS} patients, got {patients!r}.")
     chosen = catalogue() if trials is None else tuple(trials)
     many = draws(chosen, seed)
-    parts = len(many) + 1
+    ahead = 0 if scheduler else len(many) // 3  # recording the drug paths, in the units of the draws
 
     def recorded(done: int, of: int) -> None:
         if progress:
-            progress(round(parts * done / of / 3), parts + parts // 3)
+            progress(round(ahead * done / of), ahead + len(many))
 
-    replicas = build(chosen, mirrored(draw("TRD", (patients + 1) // 2, seed)), recorded)
-    compiled = Compiled(replicas)
-    found = []
-    for k, at in enumerate(many):
-        found.append(compiled(at))
+    cut = {k: many[k : k + DRAWS] for k in range(0, len(many), DRAWS)}
+    if scheduler:
+        parts = {k: Some(chosen, patients, seed, some) for k, some in cut.items()}
+        finished = each(predict_some, parts, workers, scheduler)
+    else:
+        here = compiled(chosen, patients, seed, recorded)
+        finished = each(lambda some: [here(at) for at in some], cut, workers)
+    found: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
+    for k, predicted in finished:
+        found[k] = predicted
         if progress:
-            progress(parts // 3 + k + 1, parts + parts // 3)
-    values, spread = (np.stack(x) for x in zip(*found, strict=True))
+            progress(ahead + sum(map(len, found.values())), ahead + len(many))
+    values, spread = (np.stack(x) for x in zip(*(p for k in cut for p in found[k]), strict=True))
     rng = np.random.default_rng(seed)
     guess = naive_predictor()
     rows = []
-    for j, (trial, e) in enumerate(compiled.endpoints):
+    for j, (trial, e) in enumerate((t, e) for t in chosen for e in t.endpoints):
         if KIND[e.measure] != "spread":
             seen = observed(e, trial.set)
             repeated = repetitions(e, seen, trial, values[:, j], spread[:, j], rng)
             rows.append(_row(trial, e, seen, values[:, j], repeated, guess(trial, e)))
-    return Validation(tuple(rows), len(replicas.people[0]), seed, contains())
+    return Validation(tuple(rows), 2 * ((patients + 1) // 2), seed, contains())
 
 
 def repetitions(
