@@ -8,15 +8,10 @@ import numpy as np
 import pytest
 
 from euthymia.errors import UserError
-from euthymia.report.validation import (
-    headline,
-    miss,
-    page,
-    replica_text,
-    time_courses,
-    write_replica,
-    write_validation,
-)
+from euthymia.report.replica import design, given, time_courses, write_replica
+from euthymia.report.rows import miss
+from euthymia.report.table import replica_text
+from euthymia.report.validation import headline, page, write_validation
 from euthymia.trial.document import KIND, catalogue, load
 from euthymia.trial.observed import observed
 from euthymia.trial.validation import Row, Validation
@@ -224,8 +219,6 @@ def test_replica_says_what_each_arm_gets(replica):
 
 
 def test_every_trial_of_the_catalogue_says_what_its_arms_get():
-    from euthymia.report.validation import design, given
-
     for trial in catalogue():
         assert design(trial).endswith(".")
         assert all("MADRS at entry" in given(trial, arm) for arm in trial.arms)

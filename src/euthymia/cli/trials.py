@@ -37,7 +37,8 @@ def replicate(
     out: Out = Path("replica"),
 ) -> None:
     """Predict a published trial: predicted beside published, as a table and a page."""
-    from euthymia.report.validation import replica_text, write_replica
+    from euthymia.report.replica import write_replica
+    from euthymia.report.table import replica_text
     from euthymia.trial import validate as run
     from euthymia.trial.document import load
 
@@ -175,7 +176,8 @@ def validate(
 ) -> None:
     """Every published trial, predicted beside observed: a table, a CSV and the page a sceptic would read first."""
     from euthymia.errors import UserError
-    from euthymia.report.validation import replica_text, write_validation
+    from euthymia.report.table import replica_text
+    from euthymia.report.validation import write_validation
     from euthymia.trial import validate as run
     from euthymia.trial.document import catalogue
 
