@@ -88,7 +88,7 @@ def run(
         )
     print()
     _print_comparisons(found)
-    print(f"\nData: {found.write(out)}/  (Parquet, CSV, JSON)")
+    _write(found, out)
 
 
 @app.command()
@@ -112,7 +112,7 @@ def power(
         size = sample_size(load_plan(file), wanted, min(replicates, 400), seed, workers=workers, scheduler=scheduler)
         said = f"{size.patients} patients in all ({size.low} to {size.high} within Monte Carlo error)"
         print(f"\nPower {wanted:g}: {said if size.reached else f'not reached with {size.patients} patients'}.")
-    print(f"\nData: {found.write(out)}/  (Parquet, CSV, JSON)")
+    _write(found, out)
 
 
 def _carried_out(
@@ -141,6 +141,13 @@ def _carried_out(
 
         found = run(plan, replicates, seed, no_effect, workers=workers, progress=report, scheduler=scheduler, out=out)
         return found, out
+
+
+def _write(found: "TrialResult", out: Path) -> None:
+    from euthymia.report.trial import write_trial
+
+    print(f"\nPage:  {write_trial(found, out / 'index.html')}")
+    print(f"Data:  {found.write(out)}/  (Parquet, CSV, JSON)")
 
 
 def _print_comparisons(found: "TrialResult") -> None:
