@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from euthymia.report.trial import comparisons, flow, page, write_trial
-from euthymia.trial.plan import Plan, load_plan
+from euthymia.report.trial import UNIT, comparisons, flow, page, write_trial
+from euthymia.trial.plan import ANALYSES, Plan, load_plan
 from euthymia.trial.run import run
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -35,6 +35,13 @@ def test_every_comparison_has_its_line_and_its_numbers(often):
         scale = 100 if r.unit == "share" else 1
         assert r.estimate == pytest.approx(scale * row["estimate"])
         assert f"{row['power']:.3f} ± {row['standard error']:.3f}" in table
+
+
+def test_every_analysis_has_its_unit_and_points_stay_points():
+    assert set(UNIT) == {method for methods in ANALYSES.values() for method in methods}
+    crossed = run(load_plan("ketamine-crossover"), 1)
+    for r, row in zip(comparisons(crossed), crossed.estimates.iter_rows(named=True), strict=True):
+        assert (r.unit, r.estimate) == ("points", pytest.approx(row["estimate"]))
 
 
 def test_one_trial_shows_p_values_and_survival(once):

@@ -14,18 +14,29 @@ import polars as pl
 
 from euthymia.report.charts import DASHES, INK, PALETTE, QUIET, Rows, Spec, number
 from euthymia.report.still import Picture, drawn, extent, panel, render, written
-from euthymia.trial.plan import Plan, PlannedEndpoint
+from euthymia.trial.plan import TIMES, Plan, PlannedEndpoint
 from euthymia.trial.run import TrialResult
 
 WIDE, HEIGHT, ROW = 560, 260, 42  # px
 NUMBERS_AT = 48  # px below the axis
 WEEK_H, DAY_H = 168.0, 24.0
-RATIOS = ("cox", "log-rank")
 UNITS = {
     "points": "points on the MADRS; below 0 favours the arm",
     "share": "percentage points",
     "ratio": "hazard ratio",
+    "size": "effect size (Hedges' g); below 0 favours the arm",
 }
+UNIT = {
+    "ancova": "points",
+    "mmrm": "points",
+    "within patients": "points",
+    "hedges g": "size",
+    "risk difference": "share",
+    "kaplan-meier": "share",
+    "cox": "ratio",
+    "log-rank": "ratio",
+}
+"""Of every analysis a plan may name."""
 MOST_CURVES = 200
 """Survival curves that make a band; more change it by less than a line's width."""
 MOST_NUMBERS = 9
@@ -83,16 +94,12 @@ def page(result: TrialResult) -> str:
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
-def _unit(analysis: str) -> str:
-    return "ratio" if analysis in RATIOS else "points" if analysis in ("ancova", "mmrm") else "share"
-
-
 def comparisons(result: TrialResult) -> list[Comparison]:
     """Every endpoint and arm, in the order of the plan; shares in percentage points."""
     once = result.replicates == 1
     found = []
     for row in (result.estimates if once else result.power()).iter_rows(named=True):
-        unit = _unit(row["analysis"])
+        unit = UNIT[row["analysis"]]
         scale = 100.0 if unit == "share" else 1.0
 
         def told(name: str, scale: float = 1.0, row: dict = row) -> float | None:
@@ -140,11 +147,11 @@ def headline(result: TrialResult, rows: Sequence[Comparison]) -> str:
 
 
 def _sized(r: Comparison, x: float | None) -> str:
-    return "–" if x is None else f"{x:.2f}" if r.unit == "ratio" else f"{x:.1f}"
+    return "–" if x is None else f"{x:.2f}" if r.unit in ("ratio", "size") else f"{x:.1f}"
 
 
 def _unit_word(r: Comparison) -> str:
-    return {"points": " points", "share": " percentage points", "ratio": ""}[r.unit]
+    return {"points": " points", "share": " percentage points", "ratio": "", "size": ""}[r.unit]
 
 
 def _power(r: Comparison) -> str:
@@ -385,7 +392,7 @@ def _forest(rows: Sequence[Comparison], unit: str, title: str) -> Spec:
 
 
 def _is_time(endpoint: PlannedEndpoint) -> bool:
-    return endpoint.endpoint in ("relapse", "time to response")
+    return endpoint.endpoint in TIMES
 
 
 def survival(result: TrialResult) -> Picture | None:
@@ -427,7 +434,7 @@ def _stepped(time: np.ndarray, value: np.ndarray, at: np.ndarray) -> np.ndarray:
 def _curve(data: Rows, arms: Sequence[str], event: str) -> Spec:
     tint, dashes = _looks(arms)
     x = number("t", title="days from randomisation", axis={"grid": False}, scale={"nice": False})
-    what = {"relapse": "% without relapse", "time to response": "% without response"}[event]
+    what = f"% without {event.removeprefix('time to ')}"
     y: Spec = {"scale": {"domain": [0, 100]}, "title": what, "axis": {"tickCount": 5}}
     step = {"interpolate": "step-after"}
     layers = [
