@@ -25,11 +25,12 @@ PANEL = 340  # px: three side by side on a desktop, one on a phone
 
 @dataclass(frozen=True)
 class Picture:
-    """One or several SVG panels, and what they show in words."""
+    """One or several SVG panels, and what they show in words; `narrow`: panels to be shown on a phone instead."""
 
     title: str
     description: str
     panels: tuple[Markup, ...]
+    narrow: tuple[Markup, ...] = ()
 
 
 def drawn(spec: Spec) -> Markup:

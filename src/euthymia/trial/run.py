@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,69 @@ class TrialResult:
             arm.arm: survival.kaplan_meier(days[trial.arm == k], event[trial.arm == k])
             for k, arm in enumerate(self.plan.arms)
         }
+
+    def curves(self, endpoint: PlannedEndpoint) -> pl.DataFrame:
+        """Share of each arm without the event at every visit, and patients at risk just before it, for plots.
+
+        low, high: of one trial, the 95 % interval; of several, whose median `share` then is, 90 % of them.
+        """
+        last = self.plan.visit(endpoint.at) if endpoint.at else len(self.plan.visits) - 1
+        days = np.asarray(self.plan.visits[: last + 1]) / 24
+        found = np.full((4, len(self.plan.arms), self.replicates, len(days)), np.nan)  # share, low, high, at risk
+        for r in range(self.replicates):
+            trial = Replicate.of(self.plan, self.outcomes, r)
+            until, event = time_to_event(endpoint, trial, self.plan)
+            for k in np.unique(trial.arm):
+                mine = trial.arm == k
+                curve = survival.kaplan_meier(until[mine], event[mine])
+                step = np.searchsorted(curve.time, days, side="right")
+                for place, values in enumerate((curve.survival, curve.low, curve.high)):
+                    found[place, k, r] = np.concatenate([[1.0], values])[step]
+                found[3, k, r] = (until[mine][:, None] >= days).sum(0)
+        rows = []
+        for k, arm in enumerate(self.plan.arms):
+            share, low, high, at_risk = found[:, k, ~np.isnan(found[0, k, :, 0])]
+            if not len(share):
+                continue
+            if self.replicates > 1:
+                low, share, high = np.quantile(share, [0.05, 0.5, 0.95], axis=0)[:, None]
+            columns = {"share": share[0], "low": low[0], "high": high[0], "at risk": at_risk.mean(0)}
+            rows.append(pl.DataFrame({"arm": [arm.arm] * len(days), "days": days} | columns))
+        return pl.concat(rows)
+
+    def looks(self) -> pl.DataFrame:
+        """Of an adaptive trial, a row per look and arm: trials that reached the look and that ended there, how many of
+        those found a primary difference, and the patients of the arm since the look before (mean and range over the
+        trials that reached it; without: trials that gave the arm none)."""
+        plan, out = self.plan, self.outcomes
+        if not plan.adaptive:
+            return pl.DataFrame()
+        cuts = [0, *(round(share * plan.patients) for share in plan.adaptive.looks)]
+        ended = np.where(out.stopped < 0, len(cuts) - 2, out.stopped)
+        won = self.estimates.filter(pl.col("primary") & pl.col("significant"))["replicate"].unique().to_numpy()
+        found = np.isin(np.arange(self.replicates), won)
+        rows = []
+        for look, (first, last) in enumerate(pairwise(cuts)):
+            here = ended >= look
+            if not here.any():
+                break
+            for k, arm in enumerate(plan.arms):
+                given = (out.arm[here, first:last] == k).sum(1)
+                rows.append(
+                    {
+                        "look": look + 1,
+                        "patients": last,
+                        "reached": int(here.sum()),
+                        "ended": int((ended == look).sum()),
+                        "found": int((found & (ended == look)).sum()),
+                        "arm": arm.arm,
+                        "mean": float(given.mean()),
+                        "least": int(given.min()),
+                        "most": int(given.max()),
+                        "without": int((given == 0).sum()),
+                    }
+                )
+        return pl.DataFrame(rows)
 
     def patients(self, replicate: int = 0) -> pl.DataFrame:
         """One row per patient and visit of one replicate: as a trial's own data file would be."""
