@@ -100,6 +100,7 @@ ARMS = GOOD[GOOD.index("arms:") : GOOD.index("visits:")]
         (GOOD, "response, at: 1 week", "response", 16, "needs `at`"),
         (GOOD, "response, at: 1 week", "relapse", 16, "not relapse"),
         (GOOD, "response, at: 1 week", "response, at: 1 week, limit: 10", 16, "belongs to remission"),
+        (GOOD, "response, at: 1 week", "change, at: 24 h", 16, "compared twice"),
         (GOOD, "primary: yes", "analysis: cox", 14, "primary"),
         (GOOD, "24 h, primary", "24 h, analysis: anova, primary", 15, "allowed: ancova, mmrm"),
         (GOOD, "24 h, primary", "24 h, analysis: within patients, primary", 15, "allowed: ancova, mmrm"),

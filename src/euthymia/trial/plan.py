@@ -140,8 +140,13 @@ class PlannedEndpoint(Entry):
 
     @property
     def label(self) -> str:
-        """In words."""
-        return self.endpoint if self.at is None else f"{self.endpoint} at {self.at}"
+        """In words, with its own definition where it has one."""
+        what = self.endpoint
+        if "limit" in self.model_fields_set:
+            what += f" (≤ {self.limit:g})"
+        if "fall" in self.model_fields_set:
+            what += f" (fall of {100 * self.fall:g} %)"
+        return what if self.at is None else f"{what} at {self.at}"
 
 
 class Adaptive(Entry):
@@ -460,6 +465,8 @@ def _endpoint_problems(plan: Plan) -> Iterator[Problem]:
         if e.endpoint not in allowed:
             yield ("endpoints", k, "endpoint"), f"a {plan.type} trial compares {', '.join(allowed)}, not {e.endpoint}"
             continue
+        if any((e.label, e.method) == (before.label, before.method) for before in plan.endpoints[:k]):
+            yield ("endpoints", k), f"{e.label} by {e.method} is compared twice"
         if e.endpoint == "relapse" and not plan.relapse:
             yield ("endpoints", k), "relapse is not defined; add `relapse` with `when` and `consecutive visits`"
         methods = [m for m in ANALYSES[e.endpoint] if e.endpoint != "change" or _fits(plan, m)]
