@@ -79,7 +79,7 @@ def run(
     scheduler: Scheduler = None,
     out: RunOut = None,
 ) -> None:
-    """Carry out a planned trial on virtual patients: flow, estimates, and the data a real one would give."""
+    """Carry out a planned trial on virtual patients: flow, estimates, the data a real one would give, and a page."""
     found, out = _carried_out(file, replicates, seed, no_effect, workers, scheduler, out)
     for row in found.summary()["mean flow"]:
         print(
@@ -88,7 +88,7 @@ def run(
         )
     print()
     _print_comparisons(found)
-    print(f"\nData: {found.write(out)}/  (Parquet, CSV, JSON)")
+    _write(found, out)
 
 
 @app.command()
@@ -102,7 +102,7 @@ def power(
     scheduler: Scheduler = None,
     out: RunOut = None,
 ) -> None:
-    """Power of every comparison of a planned trial with its Monte Carlo error; with --no-effect, its type I error."""
+    """Power of every comparison of a planned trial with its Monte Carlo error, and a page; --no-effect: type I error."""
     from euthymia.trial.plan import load_plan
     from euthymia.trial.run import sample_size
 
@@ -112,7 +112,7 @@ def power(
         size = sample_size(load_plan(file), wanted, min(replicates, 400), seed, workers=workers, scheduler=scheduler)
         said = f"{size.patients} patients in all ({size.low} to {size.high} within Monte Carlo error)"
         print(f"\nPower {wanted:g}: {said if size.reached else f'not reached with {size.patients} patients'}.")
-    print(f"\nData: {found.write(out)}/  (Parquet, CSV, JSON)")
+    _write(found, out)
 
 
 def _carried_out(
@@ -143,12 +143,18 @@ def _carried_out(
         return found, out
 
 
+def _write(found: "TrialResult", out: Path) -> None:
+    from euthymia.report.trial import write_trial
+
+    print(f"\nPage: {write_trial(found, out / 'index.html')}\nData: {found.write(out)}/  (Parquet, CSV, JSON)")
+
+
 def _print_comparisons(found: "TrialResult") -> None:
     """A line for every endpoint and arm: the estimate, and its p value or how often a difference was found."""
     once = found.replicates == 1
     share = "p" if once else "type I error" if found.no_effect else "power"
     interval = "estimate (95 %)" if once else "estimate (90 % of trials)"
-    print(f"{'endpoint':<26}{'analysis':<18}{'arm against comparator':<34}{interval:>28}{share:>18}")
+    print(f"{'endpoint':<30}{'analysis':<18}{'arm against comparator':<34}{interval:>28}{share:>18}")
     for row in (found.estimates if once else found.power()).iter_rows(named=True):
         against = f"{row['arm']} - {row['comparator']}" if row["comparator"] else row["arm"]
         missing = row["estimate"] is None or row["estimate"] != row["estimate"]
@@ -160,7 +166,7 @@ def _print_comparisons(found: "TrialResult") -> None:
         else:
             said = f"{row['power']:.3f} ± {row['standard error']:.3f}"
         mark = "*" if row["primary"] else " "
-        print(f"{mark}{row['endpoint']:<25}{row['analysis']:<18}{against:<34}{middle:>28}{said:>18}")
+        print(f"{mark}{row['endpoint']:<29}{row['analysis']:<18}{against:<34}{middle:>28}{said:>18}")
     trials = "One trial" if once else f"{found.replicates:,} trials on new patients each"
     print(f"* primary. {trials}; the figures hold {found.summary()['contains']}.")
     print(DISCLAIMER)

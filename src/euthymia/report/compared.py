@@ -36,7 +36,7 @@ def measure(endpoint: PlannedEndpoint) -> Measure:
     event = what.removeprefix("time to ")
     if method == "kaplan-meier":
         good = (below if wanted else above).format(0)
-        return Measure(f"Share without {event} ({PERCENT})", PERCENT, good, factor=100.0)
+        return Measure(f"Differences without {event} ({PERCENT})", PERCENT, good, factor=100.0)
     good = (above if wanted else below).format(1)
     return Measure(f"Hazard ratios of {event}", "hazard ratio", good, 2, nothing=1.0)
 

@@ -13,7 +13,7 @@ from euthymia.report.rows import decimal
 from euthymia.report.series import spoken
 from euthymia.report.still import render, written
 from euthymia.report.trial_charts import event_curves, forest, look, survival, trajectories
-from euthymia.trial.plan import PlannedEndpoint, groups
+from euthymia.trial.plan import Plan, PlannedEndpoint, groups
 from euthymia.trial.run import TrialResult
 
 FILES = {
@@ -101,9 +101,9 @@ def _analysed(result: TrialResult) -> dict[str, str]:
     return found
 
 
-def trajectory_table(result: TrialResult) -> Table:
-    """Mean, interval and number of patients of each arm at each visit."""
-    table, names = result.trajectories(), groups(result.plan)
+def trajectory_table(plan: Plan, table: pl.DataFrame) -> Table:
+    """Mean, interval and number of patients of each arm at each visit. table: `TrialResult.trajectories`."""
+    names = groups(plan)
     cells: dict[float, dict[str, str]] = {}
     for r in table.iter_rows(named=True):
         between = f" ({decimal(r['low'], 1)} to {decimal(r['high'], 1)})" if r["low"] == r["low"] else ""
@@ -116,11 +116,11 @@ def _people(n: float) -> str:
     return f"{n:,.0f}" if n == round(n) else f"{n:,.1f}"
 
 
-def curve_table(result: TrialResult, endpoint: PlannedEndpoint) -> Table:
-    """Share without the event, its interval and the patients at risk, of each arm at each visit."""
-    names = [arm.arm for arm in result.plan.arms]
+def curve_table(plan: Plan, endpoint: PlannedEndpoint, table: pl.DataFrame) -> Table:
+    """Share without the event, its interval and the patients at risk, by arm and visit. table: `TrialResult.curves`."""
+    names = [arm.arm for arm in plan.arms]
     cells: dict[float, dict[str, str]] = {}
-    for r in result.curves(endpoint).iter_rows(named=True):
+    for r in table.iter_rows(named=True):
         low, high = (decimal(100 * r[k], 1) for k in ("low", "high"))
         share = decimal(100 * r["share"], 1)
         cells.setdefault(r["days"], {})[r["arm"]] = f"{share} ({low} to {high}), n {_people(r['at risk'])}"
@@ -163,12 +163,12 @@ def contained(result: TrialResult) -> list[str]:
         "ratios, the geometric mean); ± is one standard error from carrying the trial out so often and not more "
         "often."
     )
-    levels = (
-        "Each trial is another study, with its own level of drug and of non-drug response."
-        if result.study_levels
-        else "The spread between studies was switched off: every trial has the same level of drug and non-drug "
-        "response, so power is higher than a real study could count on."
-    )
+    if not result.study_levels:
+        levels = "The spread between studies was switched off: a real trial is less certain than these."
+    elif n == 1:
+        levels = "This trial has its own level of drug and of non-drug response; another study would have another."
+    else:
+        levels = "Each trial is another study, with its own level of drug and of non-drug response."
     return [
         kind,
         f"In the numbers: {result.summary()['contains'].split(';')[0]}. {levels}",
@@ -180,8 +180,8 @@ def contained(result: TrialResult) -> list[str]:
 def page(result: TrialResult) -> str:
     """The page as text."""
     plan, found = result.plan, comparisons(result)
-    curves = [(survival(result, e), curve_table(result, e), e) for e in event_curves(plan)]
-    names = groups(plan)
+    course = result.trajectories()
+    events = [(e, result.curves(e)) for e in event_curves(plan)]
     return render(
         "trial.html",
         plan=plan,
@@ -191,18 +191,18 @@ def page(result: TrialResult) -> str:
         arms=[(arm.arm, words.given(plan, arm)) for arm in plan.arms],
         endpoints=[words.endpoint(e, e is plan.primary) for e in plan.endpoints],
         flow=flow(result),
-        names=names,
+        names=groups(plan),
         arm_names=[arm.arm for arm in plan.arms],
         look=look,
-        course=trajectories(result),
-        course_table=trajectory_table(result),
+        course=trajectories(plan, course),
+        course_table=trajectory_table(plan, course),
         forest=forest(found),
         found=found,
         failed=any(c.failed for c in found),
         notes=list(dict.fromkeys((c.endpoint.label, c.note) for c in found if c.note)),
         nnt=any(c.nnt is not None for c in found),
         share="p" if result.replicates == 1 else "Type I error" if result.no_effect else "Power",
-        curves=curves,
+        curves=[(survival(plan, e, table), curve_table(plan, e, table), e) for e, table in events],
         looks=look_table(result),
         contained=contained(result),
         files=FILES,

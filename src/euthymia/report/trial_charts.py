@@ -6,12 +6,13 @@ Curves are drawn twice, for a desktop and for a phone, because the numbers of pa
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import polars as pl
+
 from euthymia.report.charts import DASHES, INK, PALETTE, QUIET, RULE, Rows, Spec, number
 from euthymia.report.compared import Comparison
 from euthymia.report.series import DAY_H, WEEK_H, spoken
 from euthymia.report.still import PANEL, Picture, drawn, extent, panel
 from euthymia.trial.plan import Plan, PlannedEndpoint, groups
-from euthymia.trial.run import TrialResult
 
 WIDE = 720  # px
 HEIGHT = 260
@@ -71,10 +72,9 @@ def _people(n: float) -> str:
     return f"{n:,.0f}"
 
 
-def trajectories(result: TrialResult) -> Picture:
-    """Mean score of those still there by arm and visit, with its interval."""
-    names = groups(result.plan)
-    table = result.trajectories()
+def trajectories(plan: Plan, table: pl.DataFrame) -> Picture:
+    """Mean score of those still there by arm and visit, with its interval. table: `TrialResult.trajectories`."""
+    names = groups(plan)
     last = float(table["time_h"].max() or 1.0)  # type: ignore[arg-type]
     unit, hours = _unit(last)
     span = last / hours
@@ -86,6 +86,7 @@ def trajectories(result: TrialResult) -> Picture:
             "low": r["low"] if r["low"] == r["low"] else None,
             "high": r["high"] if r["high"] == r["high"] else None,
             "n": _people(r["n"]),
+            "period": r["visit"] // len(plan.visits),
         }
         for r in table.iter_rows(named=True)
     ]
@@ -104,10 +105,11 @@ def trajectories(result: TrialResult) -> Picture:
             own = [r | {"t": r["t"] + shift} for r in rows if r["arm"] == k]
             data = {"data": {"values": own}}
             bar = {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}}
+            middle = {"x": x, "y": y, "detail": {"field": "period", "type": "nominal"}}
             there = {"transform": [{"filter": "isValid(datum.low)"}]}
             layers += [
                 data | {"mark": {"type": "line", "color": tint, "strokeWidth": 1.8, "strokeDash": dash},
-                        "encoding": {"x": x, "y": y}},
+                        "encoding": middle},
                 data | there | {"mark": {"type": "rule", "color": tint, "strokeWidth": 1.4}, "encoding": bar},
                 data | {"mark": {"type": "point", "filled": True, "color": tint, "size": 34, "opacity": 1},
                         "encoding": {"x": x, "y": y}},
@@ -139,10 +141,9 @@ def event_curves(plan: Plan) -> list[PlannedEndpoint]:
     return list(found.values())
 
 
-def survival(result: TrialResult, endpoint: PlannedEndpoint) -> Picture:
-    """Share without the event over time, with its interval and the patients at risk."""
-    names = [arm.arm for arm in result.plan.arms]
-    table = result.curves(endpoint)
+def survival(plan: Plan, endpoint: PlannedEndpoint, table: pl.DataFrame) -> Picture:
+    """Share without the event over time, with its interval and the patients at risk. table: `TrialResult.curves`."""
+    names = [arm.arm for arm in plan.arms]
     last = float(table["days"].max() or 1.0)  # type: ignore[arg-type]
     unit, hours = _unit(last * DAY_H)
     scaled = DAY_H / hours

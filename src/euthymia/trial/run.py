@@ -249,9 +249,13 @@ class TrialResult:
             "mean flow": _plain(flow),
             "evidence": evidence_hash(),
             "version": release(),
+            # one trial's own interval knows nothing of other studies
             "contains": "sampling of patients and ratings"
-            + (", spread between studies" if self.study_levels else "")
-            + "; parameters not included",
+            + (
+                ", spread between studies; parameters not included"
+                if self.study_levels and self.replicates > 1
+                else "; neither spread between studies nor parameters included"
+            ),
         }
 
     def write(self, folder: str | Path) -> Path:
