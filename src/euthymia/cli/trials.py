@@ -102,7 +102,7 @@ def power(
     scheduler: Scheduler = None,
     out: RunOut = None,
 ) -> None:
-    """Power of every comparison of a planned trial with its Monte Carlo error, and a page; --no-effect: type I error."""
+    """Power of a planned trial with its Monte Carlo error, and a page; with --no-effect, its type I error."""
     from euthymia.trial.plan import load_plan
     from euthymia.trial.run import sample_size
 
