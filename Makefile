@@ -36,6 +36,7 @@ bench: ## speed against peers, in an environment of its own (see benchmarks/READ
 	benchmarks/.venv/bin/python -m pip install --quiet --requirement benchmarks/requirements.txt --editable .
 	benchmarks/.venv/bin/python benchmarks/run.py
 	benchmarks/.venv/bin/python benchmarks/full_chain.py
+	benchmarks/.venv/bin/python benchmarks/trials.py
 
 docs: install ## regenerate the docs pages that hold results
 	$(BIN)/euthymia plasma --page docs

@@ -133,7 +133,7 @@ def test_a_planned_trial_writes_its_page_beside_its_data(capsys, tmp_path):
     code, out, err = run(capsys, "trial", "run", "ketamine-crossover", "--out", str(tmp_path))
     assert code == 0, err
     page = tmp_path / "index.html"
-    assert f"Page: {page}" in out and "ketamine against saline" in page.read_text(encoding="utf-8")
+    assert f"Page:  {page}" in out and "ketamine against saline" in page.read_text(encoding="utf-8")
     assert (tmp_path / "endpoints.csv").exists() and "clinician decides" in out
 
 

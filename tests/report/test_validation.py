@@ -63,6 +63,7 @@ def made_up(trials, seed: int = 1) -> Validation:
                     verified=seen.verified,
                     assumed="; ".join(seen.reasons),
                     evidence=" ".join(seen.ids),
+                    expected_error=0.8 * sd,
                 )
             )
     return Validation(tuple(rows), 512, 1, "chance in the sample, and the fitted parameters")

@@ -65,6 +65,15 @@ def test_intervals_are_nested_and_hold_the_prediction(found):
         assert r.lower90 <= r.lower50 <= r.predicted <= r.upper50 <= r.upper90, r
 
 
+def test_the_error_expected_of_a_right_model_follows_from_its_intervals(found):
+    for r in found.rows:
+        if r.kind in ("change", "difference"):  # about normal: mean absolute deviation 0.798 SD, 90 % within 1.645 SD
+            assert r.expected_error == pytest.approx(0.798 * (r.upper90 - r.lower90) / 2 / 1.645, rel=0.15)
+    rates = [r for r in found.rows if r.set == "validation" and r.kind == "rate"]
+    total = found.total("validation", "rate")
+    assert total.expected_error == pytest.approx(np.mean([r.expected_error for r in rates]))
+
+
 def test_totals_are_those_of_the_rows(found):
     rates = [r for r in found.rows if r.set == "validation" and r.kind == "rate"]
     total = found.total("validation", "rate")

@@ -146,7 +146,8 @@ def _carried_out(
 def _write(found: "TrialResult", out: Path) -> None:
     from euthymia.report.trial import write_trial
 
-    print(f"\nPage: {write_trial(found, out / 'index.html')}\nData: {found.write(out)}/  (Parquet, CSV, JSON)")
+    print(f"\nPage:  {write_trial(found, out / 'index.html')}")
+    print(f"Data:  {found.write(out)}/  (Parquet, CSV, JSON)")
 
 
 def _print_comparisons(found: "TrialResult") -> None:

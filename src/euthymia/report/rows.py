@@ -118,6 +118,12 @@ def footnotes(rows: Sequence[Row]) -> tuple[list[str], list[tuple[str, str]]]:
     return marks, said
 
 
+RIGHT_MODEL = (
+    "If right: the error to expect, on average, were the model and its intervals right. An error near it cannot be "
+    "improved by a better centre of the predictions, only by knowing more of what sets studies apart."
+)
+
+
 def totals(validation: Validation) -> list[Total]:
     """The totals, in the order of the sets."""
     order = {s: k for k, s in enumerate(ordered(validation))}
@@ -125,7 +131,7 @@ def totals(validation: Validation) -> list[Total]:
 
 
 def total_cells(total: Total) -> tuple[str, ...]:
-    """Rows, error with unit, bias, error without a model, and coverage of 50 and 90 %, as words."""
+    """Rows, error with unit, bias, error without a model and if it is right, coverage of 50 and 90 %, as words."""
     digits = 2 if total.kind == "effect" else 1
     unit = f" {ERROR_UNIT[total.kind]}" if total.kind in ERROR_UNIT else ""
 
@@ -138,6 +144,7 @@ def total_cells(total: Total) -> tuple[str, ...]:
         said(total.mean_absolute_error, after=unit),
         said(total.bias, "+"),
         said(total.naive_error),
+        said(total.expected_error),
         f"{decimal(total.inside50, 0)} %",
         f"{decimal(total.inside90, 0)} %",
     )
@@ -152,4 +159,5 @@ def words() -> dict[str, Any]:
         "total_cells": total_cells,
         "kinds": KINDS,
         "no_model": NO_MODEL,
+        "right_model": RIGHT_MODEL,
     }

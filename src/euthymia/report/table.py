@@ -3,7 +3,18 @@
 import textwrap
 from collections.abc import Sequence
 
-from euthymia.report.rows import KINDS, between, by_trial, contained, published, ran, total_cells, totals, value
+from euthymia.report.rows import (
+    KINDS,
+    RIGHT_MODEL,
+    between,
+    by_trial,
+    contained,
+    published,
+    ran,
+    total_cells,
+    totals,
+    value,
+)
 from euthymia.trial.validation import Row, Validation
 
 COLUMNS = 120
@@ -65,6 +76,7 @@ def replica_text(validation: Validation) -> str:
     notes = [
         f"{ran(validation)} Rates in %, changes and differences in MADRS points.",
         contained(validation),
+        RIGHT_MODEL,
         "OUT: the published value lies outside the 90 % interval. assumed: something stands in for what was not "
         "published. unverified: not read at its source.",
     ]
@@ -74,7 +86,7 @@ def replica_text(validation: Validation) -> str:
 
 
 def _total_lines(validation: Validation) -> list[str]:
-    head = ("values", "mean absolute error", "bias", "without a model", "in 50 %", "in 90 %")
+    head = ("values", "mean absolute error", "bias", "without a model", "if right", "in 50 %", "in 90 %")
     body = {f"{t.set}, {KINDS[t.kind]}": total_cells(t) for t in totals(validation)}
     table = [("", *head), *((name, *cells) for name, cells in body.items())]
     width = [max(len(line[k]) for line in table) for k in range(len(table[0]))]

@@ -70,10 +70,12 @@ class Row(NamedTuple):
     verified: str
     assumed: str
     evidence: str
+    expected_error: float
 
 
 class Total(NamedTuple):
-    """Errors over rows of one set and kind; NaN where there is none. bias: predicted minus observed."""
+    """Errors over rows of one set and kind; NaN where there is none. bias: predicted minus observed;
+    expected_error: what it would be on average were the model and its intervals right."""
 
     set: str
     kind: str
@@ -81,6 +83,7 @@ class Total(NamedTuple):
     mean_absolute_error: float
     bias: float
     naive_error: float
+    expected_error: float
     inside50: float
     inside90: float
 
@@ -112,6 +115,7 @@ class Validation:
             float(np.abs(error).mean()) if alike else np.nan,
             float(error.mean()) if alike else np.nan,
             float(np.abs(naive).mean()) if alike and len(naive) else np.nan,
+            float(np.mean([r.expected_error for r in rows])) if alike else np.nan,
             100 * float(np.mean(half)) if rows else np.nan,
             100 * float(np.mean([bool(r.inside90) for r in rows])) if rows else np.nan,
         )
@@ -334,6 +338,7 @@ def _row(
         verified=seen.verified,
         assumed="; ".join(dict.fromkeys(reasons)),
         evidence=" ".join(seen.ids),
+        expected_error=float(np.abs(repeated - np.median(values)).mean()),
     )
 
 
