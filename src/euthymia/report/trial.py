@@ -12,7 +12,7 @@ from euthymia.report.compared import comparisons, headline
 from euthymia.report.rows import decimal
 from euthymia.report.series import spoken
 from euthymia.report.still import render, written
-from euthymia.report.trial_charts import event_curves, forest, look, survival, trajectories
+from euthymia.report.trial_charts import event_curves, forest, survival, trajectories
 from euthymia.trial.plan import Plan, PlannedEndpoint, groups
 from euthymia.trial.run import TrialResult
 
@@ -193,7 +193,6 @@ def page(result: TrialResult) -> str:
         flow=flow(result),
         names=groups(plan),
         arm_names=[arm.arm for arm in plan.arms],
-        look=look,
         course=trajectories(plan, course),
         course_table=trajectory_table(plan, course),
         forest=forest(found),

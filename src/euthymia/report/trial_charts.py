@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from euthymia.report.charts import DASHES, INK, PALETTE, QUIET, RULE, Rows, Spec, number
+from euthymia.report.charts import INK, PALETTE, QUIET, RULE, Rows, Spec, look, number
 from euthymia.report.compared import Comparison
 from euthymia.report.series import DAY_H, WEEK_H, spoken
 from euthymia.report.still import PANEL, Picture, drawn, extent, panel
@@ -23,11 +23,6 @@ MOST_ROWS = 10  # in one panel
 LONGEST_IN_DAYS = 21
 TIME_AXIS: Spec = {"grid": False, "tickCount": 8, "tickMinStep": 1, "format": "~g"}
 LOG_TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20)
-
-
-def look(k: int) -> tuple[str, list[int]]:
-    """Colour and dashes of an arm, the same in every picture."""
-    return PALETTE[k % len(PALETTE)], DASHES[k % len(DASHES)]
 
 
 def _unit(last_h: float) -> tuple[str, float]:
