@@ -45,7 +45,7 @@ def command_s(cache: str, *words: str) -> float:
 
 
 def gradient_over_value(patients: int, repeats: int) -> float:
-    """Median time of a gradient over that of a value, one after the other in the same process."""
+    """Median processor time of a gradient over that of a value, one after the other in the same process."""
     import equinox as eqx
     import jax.numpy as jnp
 
@@ -60,9 +60,9 @@ def gradient_over_value(patients: int, repeats: int) -> float:
     value, both = eqx.filter_jit(density), eqx.filter_jit(eqx.filter_value_and_grad(density))
 
     def taken(f: Callable, x) -> float:
-        begin = time.perf_counter()
+        begin = time.process_time()
         jnp.asarray(f(x, *given)[1] if f is both else f(x, *given)).block_until_ready()
-        return time.perf_counter() - begin
+        return time.process_time() - begin
 
     x = jnp.zeros(aim.size)
     for f in (value, both):
