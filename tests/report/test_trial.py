@@ -14,7 +14,7 @@ from euthymia.report.trial import FILES, curve_table, flow, look_table, page, tr
 from euthymia.report.trial_charts import event_curves, forest
 from euthymia.trial.analysis import NEVER, Outcomes, analyse
 from euthymia.trial.plan import Plan, examples, first_times, groups, load_plan, read_document
-from euthymia.trial.run import TrialResult
+from euthymia.trial.result import TrialResult
 
 HOSTILE = "<script>window.harmed = 1</script><img src=x onerror='window.harmed=1'>"
 ODD = """trial: odd

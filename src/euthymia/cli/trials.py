@@ -8,7 +8,7 @@ import typer
 from euthymia.cli.common import DISCLAIMER, Out, Seed, check_writable, progress_bar, use_compilation_cache
 
 if TYPE_CHECKING:
-    from euthymia.trial.run import TrialResult
+    from euthymia.trial.result import TrialResult
 
 app = typer.Typer(help="Published trials as the model sees them, and trials you plan.", rich_markup_mode=None)
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from euthymia.report.rows import decimal
 from euthymia.trial.plan import RATES, PlannedEndpoint
-from euthymia.trial.run import TrialResult
+from euthymia.trial.result import TrialResult
 
 PERCENT = "percentage points"
 

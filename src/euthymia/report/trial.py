@@ -14,7 +14,7 @@ from euthymia.report.series import spoken
 from euthymia.report.still import render, written
 from euthymia.report.trial_charts import event_curves, forest, survival, trajectories
 from euthymia.trial.plan import Plan, PlannedEndpoint, groups
-from euthymia.trial.run import TrialResult
+from euthymia.trial.result import TrialResult
 
 FILES = {
     "endpoints.csv": "every estimate of every replicate",
