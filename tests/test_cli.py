@@ -129,6 +129,14 @@ def test_simulate_prints_the_table_and_writes_report_and_data(capsys, tmp_path):
         }
 
 
+def test_a_planned_trial_writes_its_page_beside_its_data(capsys, tmp_path):
+    code, out, err = run(capsys, "trial", "run", "ketamine-crossover", "--out", str(tmp_path))
+    assert code == 0, err
+    page = tmp_path / "index.html"
+    assert f"Page:  {page}" in out and "ketamine against saline" in page.read_text(encoding="utf-8")
+    assert (tmp_path / "endpoints.csv").exists() and "clinician decides" in out
+
+
 def test_arterial_levels_are_flagged(capsys, tmp_path):
     words = ("simulate", "esketamine-iv", *QUICK, "--disposition", "intravenous=simons2022")
     code, out, _ = run(capsys, *words, "--out", str(tmp_path))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from euthymia.errors import UserError
-from euthymia.report.replica import design, given, time_courses, write_replica
+from euthymia.report.replica import design, given, points, time_courses, write_replica
 from euthymia.report.rows import miss
 from euthymia.report.table import replica_text
 from euthymia.report.validation import headline, page, write_validation
@@ -225,15 +225,28 @@ def test_every_trial_of_the_catalogue_says_what_its_arms_get():
         assert all("MADRS at entry" in given(trial, arm) for arm in trial.arms)
 
 
-def test_time_course_where_a_measure_has_three_times():
+def test_time_courses_show_all_arms_of_a_measure_in_one_panel():
     trial = load("lii-2023")
-    course = time_courses(trial, made_up([trial]).rows)
-    assert course is not None and len(course.panels) >= 2
+    rows = made_up([trial]).rows
+    course = time_courses(trial, rows)
+    assert course is not None and len(course.panels) == len({r.endpoint for r in rows})
+    assert all(f"in {', '.join(arm.arm for arm in trial.arms)}" in said for said in course.description.split(";"))
 
 
-def test_no_time_course_of_two_times():
-    trial = load("lapidus-2014")
-    assert time_courses(trial, made_up([trial]).rows[:2]) is None
+def test_published_points_stand_at_their_time_inside_their_interval():
+    trial = load("lii-2023")
+    rows = made_up([trial]).rows
+    found = points(trial, rows)
+    assert len(found) == len(rows)
+    for p in found:
+        assert f"{p.days:g} days" == p.row.time or (p.days == 1 and p.row.time == "24 h")
+        assert p.low is not None and p.high is not None and p.row.observed is not None
+        assert p.low < p.row.observed < p.high
+
+
+def test_no_time_course_of_one_time():
+    trial = load("murrough-2013")
+    assert time_courses(trial, made_up([trial]).rows) is None
 
 
 def test_replica_of_a_trial_without_rows(validation, tmp_path):

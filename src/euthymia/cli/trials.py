@@ -8,7 +8,7 @@ import typer
 from euthymia.cli.common import DISCLAIMER, Out, Seed, check_writable, progress_bar, use_compilation_cache
 
 if TYPE_CHECKING:
-    from euthymia.trial.run import TrialResult
+    from euthymia.trial.result import TrialResult
 
 app = typer.Typer(help="Published trials as the model sees them, and trials you plan.", rich_markup_mode=None)
 
@@ -79,7 +79,7 @@ def run(
     scheduler: Scheduler = None,
     out: RunOut = None,
 ) -> None:
-    """Carry out a planned trial on virtual patients: flow, estimates, and the data a real one would give."""
+    """Carry out a planned trial on virtual patients: flow, estimates, the data a real one would give, and a page."""
     found, out = _carried_out(file, replicates, seed, no_effect, workers, scheduler, out)
     for row in found.summary()["mean flow"]:
         print(
@@ -102,7 +102,7 @@ def power(
     scheduler: Scheduler = None,
     out: RunOut = None,
 ) -> None:
-    """Power of every comparison of a planned trial with its Monte Carlo error; with --no-effect, its type I error."""
+    """Power of a planned trial with its Monte Carlo error, and a page; with --no-effect, its type I error."""
     from euthymia.trial.plan import load_plan
     from euthymia.trial.run import sample_size
 
@@ -155,7 +155,7 @@ def _print_comparisons(found: "TrialResult") -> None:
     once = found.replicates == 1
     share = "p" if once else "type I error" if found.no_effect else "power"
     interval = "estimate (95 %)" if once else "estimate (90 % of trials)"
-    print(f"{'endpoint':<26}{'analysis':<18}{'arm against comparator':<34}{interval:>28}{share:>18}")
+    print(f"{'endpoint':<30}{'analysis':<18}{'arm against comparator':<34}{interval:>28}{share:>18}")
     for row in (found.estimates if once else found.power()).iter_rows(named=True):
         against = f"{row['arm']} - {row['comparator']}" if row["comparator"] else row["arm"]
         missing = row["estimate"] is None or row["estimate"] != row["estimate"]
@@ -167,7 +167,7 @@ def _print_comparisons(found: "TrialResult") -> None:
         else:
             said = f"{row['power']:.3f} ± {row['standard error']:.3f}"
         mark = "*" if row["primary"] else " "
-        print(f"{mark}{row['endpoint']:<25}{row['analysis']:<18}{against:<34}{middle:>28}{said:>18}")
+        print(f"{mark}{row['endpoint']:<29}{row['analysis']:<18}{against:<34}{middle:>28}{said:>18}")
     trials = "One trial" if once else f"{found.replicates:,} trials on new patients each"
     print(f"* primary. {trials}; the figures hold {found.summary()['contains']}.")
     print(DISCLAIMER)

@@ -57,6 +57,11 @@ class Chart:
     individuals: dict[str, dict] = field(default_factory=dict)
 
 
+def look(k: int) -> tuple[str, list[int]]:
+    """Colour and dashes of the arm number k of a trial, the same in every picture of a page."""
+    return PALETTE[k % MOST], DASHES[k % MOST]
+
+
 def colour(labels: Sequence[str], legend: Spec | None = None) -> Spec:
     """Protocols in their colours, in the order they were given. All layers of a chart must share its legend."""
     scale = {"domain": list(labels), "range": list(PALETTE[: len(labels)])}

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from euthymia.course.store import write_whole
-from euthymia.report.charts import CONFIG, SCHEMA, Spec
+from euthymia.report.charts import CONFIG, SCHEMA, Spec, look
 from euthymia.report.notes import NOT_A_DEVICE
 
 PANEL = 340  # px: three side by side on a desktop, one on a phone
@@ -25,11 +25,12 @@ PANEL = 340  # px: three side by side on a desktop, one on a phone
 
 @dataclass(frozen=True)
 class Picture:
-    """One or several SVG panels, and what they show in words."""
+    """One or several SVG panels, and what they show in words; `narrow`: panels to be shown on a phone instead."""
 
     title: str
     description: str
     panels: tuple[Markup, ...]
+    narrow: tuple[Markup, ...] = ()
 
 
 def drawn(spec: Spec) -> Markup:
@@ -86,6 +87,7 @@ def _environment() -> Environment:
         together=lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),
         sentence=lambda text: f"{text[0].upper()}{text[1:].rstrip('.')}.",
     )
+    made.globals["look"] = look
     return made
 
 

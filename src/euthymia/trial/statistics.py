@@ -408,8 +408,8 @@ def _check_counts(events: int, n: int, events_control: int, n_control: int) -> N
             raise UserError(f"{name} is {count} of {total}; it must lie between 0 and the patients, at least 1.")
 
 
-def _wilson(events: int, n: int) -> tuple[float, float]:
-    """Wilson's score interval of a proportion."""
+def wilson(events: float, n: float) -> tuple[float, float]:
+    """Wilson's score interval of a proportion, 95 %."""
     centre = (events + Z**2 / 2) / (n + Z**2)
     half = Z / (n + Z**2) * np.sqrt(events * (n - events) / n + Z**2 / 4)
     return float(centre - half), float(centre + half)
@@ -434,8 +434,8 @@ def risk_difference(events: int, n: int, events_control: int, n_control: int) ->
     """
     p_value = two_proportions(events, n, events_control, n_control)
     p, q = events / n, events_control / n_control
-    low, high = _wilson(events, n)
-    low_control, high_control = _wilson(events_control, n_control)
+    low, high = wilson(events, n)
+    low_control, high_control = wilson(events_control, n_control)
     error = float(np.sqrt(p * (1 - p) / n + q * (1 - q) / n_control))
     below = float(np.hypot(p - low, high_control - q))
     above = float(np.hypot(high - p, q - low_control))

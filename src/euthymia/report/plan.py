@@ -1,0 +1,172 @@
+"""The document of a planned trial in plain words."""
+
+from euthymia.protocol import load
+from euthymia.protocol.rules import When
+from euthymia.report.notes import EXPECTANCY
+from euthymia.report.series import spoken
+from euthymia.trial.analysis import limits
+from euthymia.trial.plan import RATES, Plan, PlannedArm, PlannedEndpoint
+
+LISTED = 8  # visits that are named one by one
+POPULATION = {"TRD": "treatment-resistant depression", "MDD": "major depression"}
+ANALYSIS = {
+    "ancova": "analysis of covariance of those rated then, adjusted for the score at entry",
+    "mmrm": "mixed model for repeated measures over all visits, adjusted for the score at entry",
+    "within patients": "each patient's own difference between the periods, adjusted for period",
+    "hedges g": "difference between the mean changes in standard deviations (Hedges' g), of those rated then",
+    "risk difference": "difference between the shares",
+    "cox": "Cox's proportional hazards",
+    "log-rank": "log-rank test; hazard ratio from observed and expected events",
+    "kaplan-meier": "difference between the shares without the event (Kaplan and Meier)",
+}
+SHAPE = {"obrien_fleming": "O'Brien and Fleming's", "pocock": "Pocock's"}
+AFTER = {"goes on": "the treatment of the lead-in goes on", "sham": "sham sessions at the same times instead",
+         "stops": "the sessions stop"}  # fmt: skip
+
+
+def facts(plan: Plan) -> list[tuple[str, str]]:
+    """What a reader of the protocol would ask, and its answer."""
+    said = [
+        ("Type", _type(plan)),
+        ("Population", _population(plan)),
+        ("Patients", f"{plan.patients:,} randomised, at {_count(plan.number_of_sites, 'site')}"),
+        ("Randomisation", _randomisation(plan)),
+        ("What patients expect", f"{EXPECTANCY.get(plan.design.expectancy, plan.design.expectancy)}"),
+        ("Setting", f"{plan.design.setting}s{f'; {plan.design.note}' if plan.design.note else ''}"),
+        ("Visits", _visits(plan)),
+        ("Dropout", _dropout(plan)),
+        ("Ratings", _ratings(plan)),
+        ("Significance", _significance(plan)),
+    ]
+    if lead := plan.lead_in:
+        times = " and ".join(map(spoken, lead.at))
+        text = (
+            f"{_title(lead.protocol)} for {lead.lasts}; randomised if still there and, at {times}: "
+            f"{_when(lead.randomised_when)}"
+        )
+        said.insert(1, ("Lead-in", text))
+    if plan.relapse:
+        n = plan.relapse.consecutive_visits
+        at = f"at {n} visits in a row; the last of them is its time" if n > 1 else "at a visit"
+        said.insert(-1, ("Relapse", f"{_when(plan.relapse.when)}, {at}"))
+    if plan.adaptive:
+        said.append(("Looks before the end", _adaptive(plan)))
+    return [(term, f"{text[0].upper()}{text[1:].rstrip('.')}.") for term, text in said]
+
+
+def given(plan: Plan, arm: PlannedArm) -> str:
+    """What an arm gets."""
+    if arm.after_lead_in:
+        text = AFTER[arm.after_lead_in]
+    elif arm.sham_of:
+        text = f"sham sessions at the times of: {_title(arm.sham_of)}; daily treatments as there"
+    else:
+        text = _title(arm.protocol or "")
+    return f"{text[0].upper()}{text[1:]}{' – the comparator' if arm.comparator else ''}."
+
+
+def endpoint(e: PlannedEndpoint, primary: bool) -> str:
+    """One endpoint with its definition and analysis."""
+    what = {
+        "change": "change of the MADRS from entry (negative: better)",
+        "effect size": "change of the MADRS from entry, standardised",
+        "relapse": "time to relapse",
+    }.get(e.endpoint, e.endpoint)
+    if e.endpoint.endswith("response"):
+        what += f" (score at least {100 * e.fall:g} % below entry)"
+    if e.endpoint.endswith("remission"):
+        what += f" (score of at most {e.limit:g})"
+    left = "; those who left count as not having it" if e.endpoint in RATES else ""
+    if e.endpoint not in ("change", "effect size", *RATES):
+        left = "; those who left are censored at their last rating"
+    at = f" at {e.at}" if e.at else ""
+    begin = f"Primary: {what}" if primary else f"{what[0].upper()}{what[1:]}"
+    return f"{begin}{at}: {ANALYSIS[e.method]}{left}."
+
+
+def _title(protocol: str) -> str:
+    loaded = load(protocol)
+    return f"{loaded.title} (protocol {loaded.name})"
+
+
+def _count(n: int, one: str) -> str:
+    return f"{n:,} {one}{'' if n == 1 else 's'}" if n != 1 else f"one {one}"
+
+
+def _when(when: When) -> str:
+    return " and ".join(c.comparison if c.measure == "state" else str(c) for c in when)
+
+
+def _type(plan: Plan) -> str:
+    if plan.periods:
+        return f"crossover of two periods of {plan.periods.length}, {plan.periods.washout} without treatment in between"
+    if plan.lead_in:
+        return "randomised withdrawal after an open lead-in"
+    return f"{plan.type} arms, adaptive" if plan.adaptive else f"{plan.type} arms"
+
+
+def _population(plan: Plan) -> str:
+    rules = "; ".join(_when(rule) for rule in plan.inclusion)
+    return f"virtual patients with {POPULATION[plan.population]}{f'; let in with {rules}' if rules else ''}"
+
+
+def _randomisation(plan: Plan) -> str:
+    r = plan.randomisation
+    if plan.adaptive and plan.adaptive.allocation:
+        return "simple, in equal shares at first, then to the arms that do better so far"
+    parts = [r.method if r.method == "simple" else f"in blocks{f' of {r.block}' if r.block else ''}"]
+    parts.append(f"ratio {':'.join(map(str, plan.ratio))}" if not plan.periods else "to either order of treatments")
+    if r.stratify_by:
+        parts.append(f"stratified by {', '.join(r.stratify_by)}")
+    return ", ".join(parts)
+
+
+def _visits(plan: Plan) -> str:
+    since = "the start of each period" if plan.periods else "randomisation"
+    v = plan.visits
+    names = ", ".join(map(spoken, v)) if len(v) <= LISTED else f"{len(v)} from {spoken(v[0])} to {spoken(v[-1])}"
+    return f"{names} (time from {since})"
+
+
+def _dropout(plan: Plan) -> str:
+    d = plan.dropout
+    if d is None or not d.per_week.value:
+        return "nobody leaves"
+    text = f"{d.per_week} leave in a week"
+    if d.at_score and d.more_per_point:
+        text += f" at a last score of {d.at_score}; each point more changes that hazard by {d.more_per_point}"
+    return text
+
+
+def _ratings(plan: Plan) -> str:
+    r = plan.ratings
+    extra = [
+        f"SD {sd} between {who}"
+        for sd, who in ((r.site_sd, "sites"), (r.rater_sd, f"the {r.raters_per_site} raters of a site"))
+        if sd
+    ]
+    return f"MADRS, with the noise of a single rating{''.join(f'; {e}' for e in extra)}"
+
+
+def _significance(plan: Plan) -> str:
+    text = f"two-sided at {plan.alpha}"
+    if plan.multiplicity == "bonferroni":
+        text += f"; {100 * plan.level:.3g} % for each of {_count(len(plan.arms) - 1, 'comparison')} (Bonferroni)"
+    return text
+
+
+def _adaptive(plan: Plan) -> str:
+    a = plan.adaptive
+    assert a
+    parts = [f"after {', '.join(f'{100 * share:g} %' for share in a.looks)} of the patients"]
+    if a.stop:
+        bounds = ", ".join(f"{z:.2f}" for z in limits(plan))
+        parts.append(f"the trial ends where |z| of the primary endpoint reaches {SHAPE[a.stop]} limits, {bounds}")
+    if a.drop_arms_below:
+        parts.append(f"an arm is dropped if its predictive chance of success is below {a.drop_arms_below}")
+    if a.allocation:
+        parts.append(
+            f"later patients go to the arms that do better so far (temper {a.temper:g}; every arm keeps "
+            f"{100 * a.least_share:g} %)"
+        )
+    return "; ".join(parts)
