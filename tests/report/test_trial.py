@@ -13,7 +13,8 @@ from euthymia.report.compared import comparisons, headline
 from euthymia.report.trial import FILES, curve_table, flow, look_table, page, trajectory_table, write_trial
 from euthymia.report.trial_charts import event_curves, forest
 from euthymia.trial.analysis import NEVER, Outcomes, analyse
-from euthymia.trial.plan import Plan, examples, first_times, groups, load_plan, read_document
+from euthymia.trial.plan import Plan, examples, first_times, groups, load_plan
+from euthymia.trial.reading import read_document
 from euthymia.trial.result import TrialResult
 
 HOSTILE = "<script>window.harmed = 1</script><img src=x onerror='window.harmed=1'>"

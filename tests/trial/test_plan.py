@@ -3,7 +3,8 @@
 import pytest
 
 from euthymia.errors import UserError
-from euthymia.trial.plan import calendars, examples, load_plan
+from euthymia.trial.calendars import calendars
+from euthymia.trial.plan import examples, load_plan
 
 GOOD = """trial: one
 title: A trial

@@ -12,7 +12,8 @@ import pytest
 from euthymia.course.simulate import simulate
 from euthymia.errors import UserError
 from euthymia.trial.analysis import Replicate, analyse, time_to_event
-from euthymia.trial.plan import Plan, read_document
+from euthymia.trial.plan import Plan
+from euthymia.trial.reading import read_document
 from euthymia.trial.run import power, run, sample_size
 from euthymia.trial.statistics import power_two_means
 

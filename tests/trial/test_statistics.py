@@ -12,11 +12,11 @@ from statsmodels.stats.power import TTestIndPower
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 from euthymia.errors import UserError
+from euthymia.trial.mmrm import mmrm
 from euthymia.trial.statistics import (
     ancova,
     hedges_g,
     least_squares_means,
-    mmrm,
     number_needed_to_treat,
     odds_ratio,
     power_two_means,

@@ -15,7 +15,8 @@ import pytest
 
 from euthymia.errors import UserError
 from euthymia.trial.document import load
-from euthymia.trial.plan import Plan, read_document
+from euthymia.trial.plan import Plan
+from euthymia.trial.reading import read_document
 from euthymia.trial.run import TrialResult, run
 from euthymia.trial.validation import validate
 

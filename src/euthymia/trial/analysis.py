@@ -14,6 +14,7 @@ from scipy.special import ndtr, ndtri
 from euthymia.errors import UserError
 from euthymia.protocol.rules import Comparison, When
 from euthymia.trial import statistics, survival
+from euthymia.trial.mmrm import mmrm
 from euthymia.trial.plan import (
     RATES,
     TIMES,
@@ -155,7 +156,7 @@ def compare(plan: Plan, e: PlannedEndpoint, t: Replicate) -> Compared:
 
     try:
         if e.method == "mmrm":
-            found = statistics.mmrm(change_of(t), t.baseline, t.arm, plan.control).difference[visit - 1]
+            found = mmrm(change_of(t), t.baseline, t.arm, plan.control).difference[visit - 1]
         elif e.method == "ancova":
             found = statistics.ancova(change, t.baseline, t.arm, control=plan.control)
         else:
@@ -284,7 +285,7 @@ def _two_means(x: np.ndarray, group: np.ndarray) -> Estimate:
     error = np.sqrt(spread * (1 / len(a) + 1 / len(b)))
     if not error > 0:
         return NOTHING
-    return statistics._t_estimates(np.array([a.mean() - b.mean()]), np.array([error]), np.array([df]))[0]
+    return statistics.t_estimates(np.array([a.mean() - b.mean()]), np.array([error]), np.array([df]))[0]
 
 
 COLUMNS: dict[str, Any] = {

@@ -10,14 +10,14 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from euthymia.errors import UserError
 from euthymia.protocol.document import DesignBlock
 from euthymia.protocol.quantity import parse
-from euthymia.protocol.reader import read
 from euthymia.protocol.rules import Dose, Duration, Entry, Name, Text
 from euthymia.protocol.words import Compound, Route
+from euthymia.trial.reading import read_document
 
 Measured = Literal[
     "change",
@@ -300,12 +300,4 @@ def _read(place: Path | Traversable) -> Trial:
         text = place.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{place.name}: cannot be read as UTF-8 text ({error}).") from None
-    marked = read(text, place.name)
-    try:
-        return Trial.model_validate(marked.value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = " > ".join(str(part) for part in first["loc"])
-        line = marked.line(tuple(first["loc"]))
-        said = f"{where}: {first['msg']}" if where else first["msg"]
-        raise UserError(f"{place.name}, line {line}: {said} ({error.error_count()} in all).") from None
+    return read_document(text, place.name, Trial, "a published trial")

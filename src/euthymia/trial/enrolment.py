@@ -27,13 +27,12 @@ from euthymia.patient.population import Patients, draw
 from euthymia.patient.random import normals
 from euthymia.protocol.calendar import HOURS_PER_WEEK, Schedule
 from euthymia.trial.analysis import NEVER, Outcomes, Replicate, compare, deviate, holds, limits, state, succeeded
+from euthymia.trial.calendars import calendars, lead_in_calendar
 from euthymia.trial.plan import (
     RATES,
     Plan,
     PlannedEndpoint,
-    calendars,
     first_times,
-    lead_in_calendar,
 )
 from euthymia.trial.randomise import allocate
 from euthymia.trial.sequential import drop_arms, response_adaptive_ratio

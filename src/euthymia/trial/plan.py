@@ -4,29 +4,26 @@ One YAML file is one trial, complete and sound once it is read; `euthymia.trial.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cached_property
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from euthymia.course.outcomes import REMISSION_MADRS, RESPONSE
 from euthymia.course.simulate import MAXIMUM_WEEKS
 from euthymia.errors import UserError
-from euthymia.protocol import load, schedule
-from euthymia.protocol.calendar import HOURS_PER_WEEK, Administration, DailyTreatment, Design, Schedule
+from euthymia.protocol import load
+from euthymia.protocol.calendar import HOURS_PER_WEEK, Design
 from euthymia.protocol.document import DesignBlock, ProtocolId
-from euthymia.protocol.messages import sentence
 from euthymia.protocol.quantity import Quantity
 from euthymia.protocol.reader import Path as Place
-from euthymia.protocol.reader import read
 from euthymia.protocol.rules import Duration, Entry, Name, Text, When, Written, near
 from euthymia.protocol.safety import Problem, Unsound
-from euthymia.protocol.words import INERT
 from euthymia.trial.document import Times
+from euthymia.trial.reading import read_document
 
 MAX_PATIENTS = 20_000
 FIRST_LOOK = 10
@@ -236,74 +233,7 @@ class Plan(Entry):
         return Design(self.design.expectancy, self.design.setting, self.design.sites)
 
 
-# --- what is given, and when ------------------------------------------------------------------------------------------
-
-
-def _sham(a: Administration) -> Administration:
-    """The session without its drug."""
-    if a.compound in INERT:
-        return a
-    compound = "placebo spray" if a.route == "intranasal device" else "saline"
-    return replace(a, compound=compound, dose_mg=None, dose_mg_per_kg=None, cap_mg=None)
-
-
-def _own(plan: Plan, arm: PlannedArm, horizon_h: float) -> Schedule:
-    """What an arm is given until the horizon, under the trial's design."""
-    planned = schedule(load(arm.protocol or arm.sham_of or ""), horizon_h)
-    given = planned.administrations
-    return Schedule(
-        tuple(map(_sham, given)) if arm.sham_of else given, planned.daily, plan.design_of_course(), horizon_h
-    )
-
-
-def _part(planned: Schedule, start_h: float, end_h: float) -> tuple[list[Administration], list[DailyTreatment]]:
-    """A calendar moved to `start_h` and cut at `end_h`."""
-    sessions = [replace(a, time_h=start_h + a.time_h) for a in planned.administrations if start_h + a.time_h < end_h]
-    daily = [
-        replace(d, start_h=start_h + d.start_h, stop_h=min(end_h, start_h + (end_h if d.stop_h is None else d.stop_h)))
-        for d in planned.daily
-    ]
-    return sessions, daily
-
-
-def lead_in_calendar(plan: Plan) -> Schedule:
-    """The lead-in of a randomised withdrawal."""
-    assert plan.lead_in
-    planned = schedule(load(plan.lead_in.protocol), plan.lead_in.lasts.value)
-    return replace(planned, design=plan.design_of_course(), measure_h={})
-
-
-def calendars(plan: Plan, no_effect: bool = False) -> tuple[Schedule, ...]:
-    """What is given in each arm, or in each sequence of a crossover (the arms in their order, then reversed).
-
-    From the first day to the last visit, so a randomised withdrawal starts with its lead-in. no_effect: every arm is
-    given what the comparator is.
-    """
-    arms = [plan.arms[plan.control]] * len(plan.arms) if no_effect else list(plan.arms)
-    if plan.periods:
-        length = plan.periods.length.value
-        starts = (0.0, length + plan.periods.washout.value)
-        end = starts[1] + length
-        found = []
-        for pair in (arms, arms[::-1]):
-            parts = [
-                _part(_own(plan, arm, length), start, start + length) for arm, start in zip(pair, starts, strict=True)
-            ]
-            sessions = tuple(a for given, _ in parts for a in given)
-            daily = tuple(d for _, taken in parts for d in taken)
-            found.append(Schedule(sessions, daily, plan.design_of_course(), end))
-        return tuple(found)
-    if plan.lead_in:
-        begins = plan.lead_in.lasts.value
-        whole = schedule(load(plan.lead_in.protocol), begins + plan.visits[-1])
-        whole = replace(whole, design=plan.design_of_course(), measure_h={})
-        before = tuple(a for a in whole.administrations if a.time_h < begins)
-        after = tuple(a for a in whole.administrations if a.time_h >= begins)
-        then = {"goes on": after, "sham": tuple(map(_sham, after)), "stops": ()}
-        return tuple(
-            replace(whole, administrations=before + then[arm.after_lead_in]) for arm in arms if arm.after_lead_in
-        )
-    return tuple(_own(plan, arm, plan.visits[-1]) for arm in arms)
+# --- its parts --------------------------------------------------------------------------------------------------------
 
 
 def groups(plan: Plan) -> list[str]:
@@ -535,52 +465,6 @@ _CHECKS = (
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
-
-Document = TypeVar("Document", bound=BaseModel)
-
-
-def read_document(text: str, name: str, model: type[Document], what: str) -> Document:
-    """A YAML text as a document of `model`. Raises UserError: the first problem as one sentence with `name` and line.
-
-    what: the kind of document in words, such as "a planned trial".
-    """
-    marked = read(text, name)
-    if not isinstance(marked.value, dict):
-        raise UserError(f"{name}, line 1: {what} is a mapping of keys to values.")
-    try:
-        return model.model_validate(marked.value)
-    except ValidationError as error:
-        found: list[tuple[bool, int, str]] = []  # an unknown key first: it may be what another is missing for
-        for detail in error.errors():
-            cause = detail.get("ctx", {}).get("error")
-            problems = cause.problems if isinstance(cause, Unsound) else [(detail["loc"], _said(detail, model))]
-            for place, message in problems:
-                shown = "".join(f"[{p + 1}]" if isinstance(p, int) else f" > {p}" for p in place).removeprefix(" > ")
-                line, known = marked.line(tuple(place)), detail["type"] != "extra_forbidden"
-                found.append((known, line, f"`{shown}`: {message}" if shown else message))
-        found.sort(key=lambda item: item[:2])
-        more = f" ({len(found)} problems in all)" if len(found) > 1 else ""
-        _, line, message = found[0]
-        raise UserError(f"{name}, line {line}: {message}{more}.") from None
-
-
-def _said(detail: Any, model: type[BaseModel]) -> str:
-    """One finding of pydantic in words; for an unknown key, the nearest of those allowed there."""
-    if detail["type"] != "extra_forbidden":
-        return sentence(detail)
-    *path, last = detail["loc"]
-    here: Any = model
-    for part in path:
-        if not isinstance(part, int):
-            field = next(f for f in here.model_fields.values() if f.alias == part)
-            here = _model_in(field.annotation)
-    return f"unknown key{near(str(last), [f.alias for f in here.model_fields.values()])}"
-
-
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((m for a in getattr(annotation, "__args__", ()) if (m := _model_in(a)) is not None), None)
 
 
 def examples() -> tuple[str, ...]:

@@ -1,0 +1,75 @@
+"""What a planned trial gives to whom, and when: the calendar of each arm, or of each sequence of a crossover."""
+
+from dataclasses import replace
+
+from euthymia.protocol import load, schedule
+from euthymia.protocol.calendar import Administration, DailyTreatment, Schedule
+from euthymia.protocol.words import INERT
+from euthymia.trial.plan import Plan, PlannedArm
+
+
+def _sham(a: Administration) -> Administration:
+    """The session without its drug."""
+    if a.compound in INERT:
+        return a
+    compound = "placebo spray" if a.route == "intranasal device" else "saline"
+    return replace(a, compound=compound, dose_mg=None, dose_mg_per_kg=None, cap_mg=None)
+
+
+def _own(plan: Plan, arm: PlannedArm, horizon_h: float) -> Schedule:
+    """What an arm is given until the horizon, under the trial's design."""
+    planned = schedule(load(arm.protocol or arm.sham_of or ""), horizon_h)
+    given = planned.administrations
+    return Schedule(
+        tuple(map(_sham, given)) if arm.sham_of else given, planned.daily, plan.design_of_course(), horizon_h
+    )
+
+
+def _part(planned: Schedule, start_h: float, end_h: float) -> tuple[list[Administration], list[DailyTreatment]]:
+    """A calendar moved to `start_h` and cut at `end_h`."""
+    sessions = [replace(a, time_h=start_h + a.time_h) for a in planned.administrations if start_h + a.time_h < end_h]
+    daily = [
+        replace(d, start_h=start_h + d.start_h, stop_h=min(end_h, start_h + (end_h if d.stop_h is None else d.stop_h)))
+        for d in planned.daily
+    ]
+    return sessions, daily
+
+
+def lead_in_calendar(plan: Plan) -> Schedule:
+    """The lead-in of a randomised withdrawal."""
+    assert plan.lead_in
+    planned = schedule(load(plan.lead_in.protocol), plan.lead_in.lasts.value)
+    return replace(planned, design=plan.design_of_course(), measure_h={})
+
+
+def calendars(plan: Plan, no_effect: bool = False) -> tuple[Schedule, ...]:
+    """What is given in each arm, or in each sequence of a crossover (the arms in their order, then reversed).
+
+    From the first day to the last visit, so a randomised withdrawal starts with its lead-in. no_effect: every arm is
+    given what the comparator is.
+    """
+    arms = [plan.arms[plan.control]] * len(plan.arms) if no_effect else list(plan.arms)
+    if plan.periods:
+        length = plan.periods.length.value
+        starts = (0.0, length + plan.periods.washout.value)
+        end = starts[1] + length
+        found = []
+        for pair in (arms, arms[::-1]):
+            parts = [
+                _part(_own(plan, arm, length), start, start + length) for arm, start in zip(pair, starts, strict=True)
+            ]
+            sessions = tuple(a for given, _ in parts for a in given)
+            daily = tuple(d for _, taken in parts for d in taken)
+            found.append(Schedule(sessions, daily, plan.design_of_course(), end))
+        return tuple(found)
+    if plan.lead_in:
+        begins = plan.lead_in.lasts.value
+        whole = schedule(load(plan.lead_in.protocol), begins + plan.visits[-1])
+        whole = replace(whole, design=plan.design_of_course(), measure_h={})
+        before = tuple(a for a in whole.administrations if a.time_h < begins)
+        after = tuple(a for a in whole.administrations if a.time_h >= begins)
+        then = {"goes on": after, "sham": tuple(map(_sham, after)), "stops": ()}
+        return tuple(
+            replace(whole, administrations=before + then[arm.after_lead_in]) for arm in arms if arm.after_lead_in
+        )
+    return tuple(_own(plan, arm, plan.visits[-1]) for arm in arms)
