@@ -24,7 +24,7 @@ def steps_of(mesh, segment):
 
 
 @given(plans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_steps_of_every_segment_add_up_to_it(plan):
     mesh = build_mesh(*plan)
     assert len(mesh.first) == len(mesh.last) == len(plan[0]) - 1
@@ -37,7 +37,7 @@ def test_the_steps_of_every_segment_add_up_to_it(plan):
 
 
 @given(plans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_higher_level_makes_no_step_longer(plan):
     breaks, kind, level = plan
     coarse, fine = build_mesh(breaks, kind, level), build_mesh(breaks, kind, 2 * level)

@@ -235,7 +235,6 @@ def compare(course, arterial):
 few = settings(
     max_examples=1,
     derandomize=True,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

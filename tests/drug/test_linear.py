@@ -42,7 +42,7 @@ def check(system, matrix, start, read, volume, relative=PROMISE, of_dose=1e-9):
 
 
 @given(st.floats(5, 300), st.floats(5, 500), st.floats(1, 200), st.floats(5, 200), rates)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_depot_and_two_compartments_match_the_matrix_exponential(v1, v2, flow, clearance, absorption):
     block, inner = disposition(v1, v2, flow, clearance)
     system = linear_system(
@@ -58,7 +58,7 @@ def test_a_depot_and_two_compartments_match_the_matrix_exponential(v1, v2, flow,
 
 
 @given(st.floats(5, 300), st.floats(5, 500), st.floats(1, 200), st.floats(5, 200), st.integers(0, 1), distances)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_depot_whose_rate_coincides_with_a_mode_still_matches(v1, v2, flow, clearance, which, distance):
     block, inner = disposition(v1, v2, flow, clearance)
     absorption = -np.sort(np.linalg.eigvals(inner).real)[which] * (1 + distance)
@@ -75,7 +75,7 @@ def test_a_depot_whose_rate_coincides_with_a_mode_still_matches(v1, v2, flow, cl
 
 
 @given(st.floats(5, 300), st.floats(5, 500), st.floats(1, 200), st.floats(5, 200))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_metabolite_with_exactly_the_parents_rates_still_matches(v1, v2, flow, clearance):
     parent, inner = disposition(v1, v2, flow, clearance)
     metabolite = Block(
@@ -98,7 +98,7 @@ def test_a_metabolite_with_exactly_the_parents_rates_still_matches(v1, v2, flow,
 
 @pytest.mark.parametrize(("stages", "relative", "of_dose"), [(2, PROMISE, 1e-9), (3, PROMISE, 1e-5)])
 @given(rates)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_chain_of_equal_stages_still_matches(stages, relative, of_dose, rate):
     # two equal stages keep the promise; three, which no disposition here has, cost ten of sixteen digits, and early
     # levels far below the peak are then good to 1e-5 of it only

@@ -279,7 +279,7 @@ def tables(draw):
     return (a, n, c, m) if 0 < a + c < n + m else (1, n, 0, m)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(tables())
 def test_two_proportions_is_the_chi_square_test_without_correction(table):
     a, n, c, m = table
@@ -312,7 +312,7 @@ def test_the_interval_of_a_risk_difference_is_the_published_one(table, interval)
     assert (found.low, found.high) == pytest.approx(interval, abs=6e-5)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(tables())
 def test_the_interval_of_a_risk_difference_is_that_of_statsmodels(table):
     found = risk_difference(*table)
@@ -341,7 +341,7 @@ def test_no_difference_needs_infinitely_many():
     assert needed.words.startswith("infinity")
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(tables())
 def test_odds_ratio_is_that_of_statsmodels(table):
     a, n, c, m = table

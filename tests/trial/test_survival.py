@@ -40,7 +40,7 @@ def patients(draw):
 # --- Kaplan and Meier -------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(patients())
 def test_the_curve_and_its_interval_are_those_of_lifelines(data):
     time, event, _ = data
@@ -84,7 +84,7 @@ def test_without_events_there_are_no_steps():
 # --- the log-rank test ------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(patients())
 def test_log_rank_is_that_of_lifelines(data):
     time, event, arm = data
@@ -128,7 +128,7 @@ def test_cox_is_that_of_lifelines_and_statsmodels(seed, whole):
         assert found == pytest.approx(theirs, rel=1e-6)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(patients())
 def test_cox_with_heavy_ties_is_that_of_statsmodels(data):
     time, event, arm = data
