@@ -100,10 +100,13 @@ class Replicas(NamedTuple):
         """By arm, where each trial multiplies drug and non-drug response, [trials]. arms: `self.arms`, which compiled
         code must be given as an argument rather than keep as a constant; plastic: as in `effects`."""
         true = madrs(arms, drug, background, plastic)
+        row = np.concatenate([k * true.shape[1] + np.arange(len(times)) for k, times in enumerate(self.times)])
+        # split, not indexed one by one: the reverse of every index would be an array as large as the whole
+        each = iter(jax.lax.split(true.reshape(-1, true.shape[2])[row], (1,) * len(row)))
         found = {}
         for k, (name, times) in enumerate(zip(self.names, self.times, strict=True)):
             start = jnp.tile(arms.baseline[k], 2)
-            at = {t: true[k, j] for j, t in enumerate(times)}
+            at = {t: next(each)[0] for t in times}
             found[name] = Scores(start, at, self.people[k], background[arms.trial[k]])
         return found
 
