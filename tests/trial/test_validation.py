@@ -10,6 +10,7 @@ from euthymia import evidence
 from euthymia.errors import UserError
 from euthymia.trial.document import KIND, catalogue, load
 from euthymia.trial.observed import interval, observed, row
+from euthymia.trial.posterior import as_fitted
 from euthymia.trial.posterior import fitted as what_was
 from euthymia.trial.validation import Validation, naive_predictor, repetitions, validate
 
@@ -150,12 +151,12 @@ ENOUGH = 2048  # patients at which chance moves the mean error of rates by about
 
 @pytest.fixture(scope="module")
 def fitted() -> Validation:
-    trials = {t.trial for t in catalogue() for e in t.endpoints if f"{e.measure}: {' '.join(e.evidence)}" in what_was()}
+    trials = {t.trial for t in catalogue() for e in t.endpoints if as_fitted(e) in what_was()}
     return validate([load(name) for name in sorted(trials)], patients=ENOUGH)
 
 
 def test_every_fitted_value_is_an_endpoint_of_the_calibration_set():
-    known = {f"{e.measure}: {' '.join(e.evidence)}" for t in catalogue() for e in t.endpoints if t.set == "calibration"}
+    known = {as_fitted(e) for t in catalogue() for e in t.endpoints if t.set == "calibration"}
     assert what_was() <= known
 
 

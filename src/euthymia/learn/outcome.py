@@ -14,9 +14,11 @@ from euthymia.course.result import evidence_hash
 from euthymia.course.store import write_whole
 from euthymia.learn.calibrate import CONVERGED, Moved, Posterior, moved
 from euthymia.trial.posterior import FILE as DRAWS
+from euthymia.trial.posterior import as_fitted
 from euthymia.trial.posterior import write as write_draws
 
 VALUES, IDENTIFIED, PROVENANCE = "model.csv", "identifiability.csv", "calibration.yaml"
+NOT = "not identified"
 SILENT = 0.97  # above this share of the prior's spread, the data have said nothing
 WEAK = 0.8
 SOURCE = "Calibration of this model to the calibration set of depression trials"
@@ -24,7 +26,7 @@ SOURCE = "Calibration of this model to the calibration set of depression trials"
 
 def verdict(m: Moved) -> str:
     """In a word or two, what the data said about a parameter."""
-    return "not identified" if m.spread_left > SILENT else "weakly" if m.spread_left > WEAK else "identified"
+    return NOT if m.spread_left > SILENT else "weakly" if m.spread_left > WEAK else "identified"
 
 
 def describe(posterior: Posterior) -> str:
@@ -68,10 +70,11 @@ def write(posterior: Posterior, folder: Path, adopt: bool = False) -> list[Path]
 
 
 def _values(posterior: Posterior) -> str:
-    """model.csv with the most likely value and the 90 % range of every parameter that the data moved."""
+    """model.csv with the most likely value and the 90 % range of every fitted parameter; what the data could not tell
+    is called assumed."""
     text = (files("euthymia.evidence") / "data" / VALUES).read_text(encoding="utf-8")
     best = posterior.fit.target.values(jnp.asarray(posterior.fit.best))
-    told = {m.id: m for m in moved(posterior) if verdict(m) != "not identified"}
+    told = {m.id: m for m in moved(posterior)}
     lines = text.splitlines()
     for k, line in enumerate(lines):
         id = line.partition(",")[0]
@@ -87,8 +90,9 @@ def _row(line: str, value: float, told: Moved) -> str:
     low, high = min(told.posterior[1], value), max(told.posterior[2], value)
     prior = f"prior {told.prior[0]:.3g} ({told.prior[1]:.3g} to {told.prior[2]:.3g}); {verdict(told)} by the data"
     where = "maximum a posteriori with the levels of the studies; range: 90 % of the posterior draws"
+    said = ("assumed", species, "", "", "no") if verdict(told) == NOT else ("calibrated", species, SOURCE, where, "yes")
     out = StringIO()
-    row = (cells[0], f"{value:.6g}", unit, f"{low:.4g}", f"{high:.4g}", "calibrated", species, SOURCE, where, "yes")
+    row = (cells[0], f"{value:.6g}", unit, f"{low:.4g}", f"{high:.4g}", *said)
     csv.writer(out, lineterminator="").writerow((*row, f"{note}; {prior}"))
     return out.getvalue()
 
@@ -120,5 +124,6 @@ def _provenance(posterior: Posterior) -> str:
         "largest R-hat": round(posterior.worst_r_hat, 3),
         "fewest effective draws": round(posterior.fewest_effective),
         "draws": len(posterior.draws),
+        "fitted": [as_fitted(e) for _, e in fit.target.endpoints],
     }
     return yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)

@@ -19,7 +19,7 @@ import yaml
 from euthymia import evidence
 from euthymia.course.store import write_whole
 from euthymia.errors import UserError
-from euthymia.trial.document import Trial
+from euthymia.trial.document import Endpoint, Trial
 
 FILE, PROVENANCE = "posterior.csv", "calibration.yaml"
 KINDS = ("drug", "background")
@@ -59,6 +59,11 @@ def fitted() -> frozenset[str]:
     """The values that were fitted, each as its measure and evidence: "change: id" (several ids with spaces between)."""
     text = (files("euthymia.evidence") / "data" / PROVENANCE).read_text(encoding="utf-8")
     return frozenset(yaml.safe_load(text)["fitted"])
+
+
+def as_fitted(e: Endpoint) -> str:
+    """An endpoint as `fitted` names it."""
+    return f"{e.measure}: {' '.join(e.evidence)}"
 
 
 def contains() -> str:

@@ -27,7 +27,7 @@ from euthymia.patient.population import draw
 from euthymia.trial.document import AS_LOG, KIND, Endpoint, Set, Trial, catalogue
 from euthymia.trial.endpoints import deviation, predict
 from euthymia.trial.observed import Observed, baseline, observed
-from euthymia.trial.posterior import Draw, contains, draws, fitted
+from euthymia.trial.posterior import Draw, as_fitted, contains, draws, fitted
 from euthymia.trial.replicas import Arms, Replicas, build, calendar, mirrored, readout
 from euthymia.trial.workers import each
 
@@ -334,7 +334,7 @@ def _row(
         naive=naive,
         inside90=bool(lower90 - seen.rounding <= seen.value <= upper90 + seen.rounding) if known else None,
         words=seen.words,
-        fitted=f"{e.measure}: {' '.join(seen.ids)}" in fitted(),
+        fitted=as_fitted(e) in fitted(),
         verified=seen.verified,
         assumed="; ".join(dict.fromkeys(reasons)),
         evidence=" ".join(seen.ids),

@@ -1,0 +1,66 @@
+"""What a calibration leaves behind can be read again, and says what was fitted to what."""
+
+import csv
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import yaml
+
+from euthymia import evidence
+from euthymia.learn.calibrate import Fit, Posterior, moved
+from euthymia.learn.likelihood import target
+from euthymia.learn.outcome import IDENTIFIED, NOT, PROVENANCE, VALUES, verdict, write
+from euthymia.trial.document import load
+from euthymia.trial.posterior import FILE, as_fitted, read
+
+
+@pytest.fixture(scope="module")
+def posterior() -> Posterior:
+    """Made by hand: the first half of the coordinates known well, the others not at all."""
+    aim = target([load("murrough-2013")], patients=8)
+    rng = np.random.default_rng(0)
+    spread = np.where(np.arange(aim.size) < aim.size // 2, 0.3, 1.0)
+    best = 0.2 * rng.standard_normal(aim.size)
+    found = Fit(aim, best, np.diag(spread**2), -1.0, 3)
+    return Posterior(found, best + spread * rng.standard_normal((40, aim.size)), 1.01, 35.0, 2, 10)
+
+
+@pytest.fixture(scope="module")
+def folder(posterior, tmp_path_factory):
+    place = tmp_path_factory.mktemp("outcome")
+    write(posterior, place)
+    return place
+
+
+def test_draws_read_back_are_those_written(posterior, folder):
+    again = read((folder / FILE).read_text())
+    assert len(again) == len(posterior.draws)
+    for mine, theirs in zip(posterior.as_draws(), again, strict=True):
+        assert theirs.values == pytest.approx(mine.values, rel=1e-4)
+        assert theirs.drug == pytest.approx(mine.drug, rel=1e-4)
+
+
+def test_every_fitted_parameter_gets_its_most_likely_value_and_no_other_row_changes(posterior, folder):
+    with (folder / VALUES).open() as lines:
+        rows = {row["id"]: row for row in csv.DictReader(lines)}
+    best = posterior.fit.target.values(jnp.asarray(posterior.fit.best))
+    assert set(best) == {row.id for row in evidence.priors()}
+    for row in evidence.model_parameters():
+        if row.id in rows:
+            want = best.get(row.id, row.value)
+            assert float(rows[row.id]["value"]) == pytest.approx(float(want), rel=1e-5)
+
+
+def test_what_the_data_cannot_tell_is_called_assumed(posterior, folder):
+    with (folder / VALUES).open() as lines:
+        kinds = {row["id"]: row["kind"] for row in csv.DictReader(lines)}
+    for m in moved(posterior):
+        assert kinds[m.id] == ("assumed" if verdict(m) == NOT else "calibrated")
+
+
+def test_provenance_names_every_value_that_was_fitted(posterior, folder):
+    facts = yaml.safe_load((folder / PROVENANCE).read_text())
+    assert facts["fitted"] == [as_fitted(e) for e in load("murrough-2013").endpoints]
+    assert facts["draws"] == 40
+    assert (folder / IDENTIFIED).is_file()
