@@ -1,6 +1,7 @@
 """What a calibration leaves behind can be read again, and says what was fitted to what."""
 
 import csv
+from importlib.resources import files
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from euthymia import evidence
+from euthymia.errors import UserError
 from euthymia.learn.calibrate import Fit, Posterior, moved
 from euthymia.learn.likelihood import target
 from euthymia.learn.outcome import IDENTIFIED, NOT, PROVENANCE, VALUES, verdict, write
@@ -47,9 +49,7 @@ def test_every_fitted_parameter_gets_its_most_likely_value_and_no_other_row_chan
     best = posterior.fit.target.values(jnp.asarray(posterior.fit.best))
     assert set(best) == {row.id for row in evidence.priors()}
     for row in evidence.model_parameters():
-        if row.id in rows:
-            want = best.get(row.id, row.value)
-            assert float(rows[row.id]["value"]) == pytest.approx(float(want), rel=1e-5)
+        assert float(rows[row.id]["value"]) == pytest.approx(float(best.get(row.id, row.value)), rel=1e-5)
 
 
 def test_what_the_data_cannot_tell_is_called_assumed(posterior, folder):
@@ -64,3 +64,18 @@ def test_provenance_names_every_value_that_was_fitted(posterior, folder):
     assert facts["fitted"] == [as_fitted(e) for e in load("murrough-2013").endpoints]
     assert facts["draws"] == 40
     assert (folder / IDENTIFIED).is_file()
+
+
+def test_chains_that_do_not_agree_are_written_but_not_adopted(posterior, tmp_path, monkeypatch):
+    data = tmp_path / "evidence" / "data"
+    data.mkdir(parents=True)
+    values = (files("euthymia.evidence") / "data" / VALUES).read_text()
+    (data / VALUES).write_text(values)
+    monkeypatch.setattr("euthymia.learn.outcome.files", lambda package: data.parent)  # never the installation's own
+    for r_hat in (1.2, np.nan):
+        with pytest.raises(UserError, match="not adopted: the chains do not agree"):
+            write(posterior._replace(worst_r_hat=r_hat), tmp_path / "out", adopt=True)
+    assert (tmp_path / "out" / FILE).is_file()
+    assert [p.name for p in data.iterdir()] == [VALUES] and (data / VALUES).read_text() == values
+    write(posterior, tmp_path / "out", adopt=True)
+    assert (data / FILE).is_file() and (data / VALUES).read_text() != values

@@ -12,6 +12,7 @@ import yaml
 
 from euthymia.course.result import evidence_hash
 from euthymia.course.store import write_whole
+from euthymia.errors import UserError
 from euthymia.learn.calibrate import CONVERGED, Moved, Posterior, moved
 from euthymia.trial.posterior import FILE as DRAWS
 from euthymia.trial.posterior import as_fitted
@@ -53,20 +54,26 @@ def describe(posterior: Posterior) -> str:
 
 
 def write(posterior: Posterior, folder: Path, adopt: bool = False) -> list[Path]:
-    """Write draws, values, identifiability and provenance into `folder`; with `adopt`, draws and values also into the
-    evidence of this installation. Raises UserError where that cannot be written."""
-    places = [folder]
-    if adopt:
-        places.append(Path(str(files("euthymia.evidence") / "data")))
-    values, identified, provenance = _values(posterior), _identified(posterior), _provenance(posterior)
-    written = []
-    for place in places:
-        write_draws(posterior.as_draws(), place / DRAWS)
-        texts = {VALUES: values, IDENTIFIED: identified, PROVENANCE: provenance}
-        for name, text in texts.items():
-            write_whole(place / name, lambda p, text=text: p.write_text(text, encoding="utf-8"))
-        written += [place / name for name in (DRAWS, *texts)]
-    return written
+    """Write draws, values, identifiability and provenance into `folder`; with `adopt`, also into the evidence of this
+    installation. Raises UserError where that cannot be written, and, with all of it in `folder`, instead of adopting
+    draws of chains that do not agree."""
+    texts = {VALUES: _values(posterior), IDENTIFIED: _identified(posterior), PROVENANCE: _provenance(posterior)}
+    written = _put(folder, posterior, texts)
+    if not adopt:
+        return written
+    if not posterior.worst_r_hat < CONVERGED:
+        raise UserError(
+            f"The result is in {folder} but was not adopted: the chains do not agree (largest R-hat "
+            f"{posterior.worst_r_hat:.3f}; it must be below {CONVERGED}). Ask for more draws (--draws)."
+        )
+    return written + _put(Path(str(files("euthymia.evidence") / "data")), posterior, texts)
+
+
+def _put(place: Path, posterior: Posterior, texts: dict[str, str]) -> list[Path]:
+    write_draws(posterior.as_draws(), place / DRAWS)
+    for name, text in texts.items():
+        write_whole(place / name, lambda p, text=text: p.write_text(text, encoding="utf-8"))
+    return [place / name for name in (DRAWS, *texts)]
 
 
 def _values(posterior: Posterior) -> str:
