@@ -133,13 +133,14 @@ def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] =
 
 
 class Path(NamedTuple):
-    """Steps of fixed length in a row, for many courses side by side.
+    """Steps of fixed length, in lanes side by side; in each lane, courses one after the other.
 
-    h: [steps, courses, 1], 0 where a course has ended; inputs: name to the linear signals at the start, middle and end
-    of every step, [steps, 3, courses, patients].
+    h: [steps, lanes, 1], 0 after the last course; begins: the same shape, 1 at the first step of a course; inputs: name
+    to the linear signals at the start, middle and end of every step, [steps, 3, lanes, patients].
     """
 
     h: Array
+    begins: Array
     inputs: dict[str, Array]
 
 
@@ -163,20 +164,22 @@ def record(drive: Drive, h: Array, segment: Array, opens: Array) -> dict[str, Ar
 
 
 def follow(chain: Any, path: Path) -> dict[str, Array]:
-    """The chain's states at the end of every step of a recorded path, [steps, courses, patients], from rest.
+    """The chain's states at the end of every step of a recorded path, [steps, lanes, patients], each course from rest.
 
     What `integrate` does, where the drug does not depend on what is varied; differentiable in reverse, because its
     number of steps is fixed.
     """
     stages = chain.cascade()
     driven = path.inputs | chain.signals(path.inputs)
+    rest = chain.initial()
 
     @jax.checkpoint  # the reverse pass computes a step again rather than keep all of it
     def step(states, at):
-        h, driven = at
+        h, begins, driven = at
+        states = {name: jnp.where(begins > 0, rest[name], x) for name, x in states.items()}
         known = [{name: signal[j] for name, signal in driven.items()} for j in range(3)]
         known[0] |= states
         new = _cascade_step(stages, known, h)
         return new, new
 
-    return lax.scan(step, chain.initial(), (path.h, driven))[1]
+    return lax.scan(step, rest, (path.h, path.begins, driven))[1]

@@ -50,26 +50,17 @@ class Scores(NamedTuple):
     background: Any = 1.0
 
 
-class Bundle(eqx.Module):
-    """Drug paths of about the same length, and the arms that take them.
-
-    course: [arms], the path of each; picks: [arms, times], which step's end each observation reads (0: the start).
-    """
-
-    path: Path
-    course: Array
-    picks: Array
-
-
 class Arms(eqx.Module):
     """Every arm as arrays, times padded to one length: [arms], [arms, times] or [arms, times, patients].
 
-    place: row of each arm among the arms of all bundles, the last row being "no ketamine"; start_h, stop_h: of the oral
-    antidepressant; design: row of `designs`, pairs of expectancy and whether inpatients; ups_and_downs: of unit SD.
+    path: every distinct drug course; lane, picks: where in it each observation reads, the end of step number `picks`
+    (0: no ketamine yet); start_h, stop_h: of the oral antidepressant; design: row of `designs`, pairs of expectancy and
+    whether inpatients; ups_and_downs: of unit SD.
     """
 
-    bundles: tuple[Bundle, ...]
-    place: Array
+    path: Path
+    lane: Array
+    picks: Array
     time_h: Array
     since_session_h: Array  # [2, arms, times]
     start_h: Array
@@ -199,15 +190,15 @@ def _given_to(planned: Schedule, who: Patients) -> tuple:
 
 
 class Recorded(NamedTuple):
-    """One drug path: step lengths [steps], binding [steps, 3, patients], and the step whose end each time reads."""
+    """One drug course: step lengths [steps], binding [steps, 3, patients], and by time (h) the step whose end it reads."""
 
     h: np.ndarray
     binding: Array
-    step_of: np.ndarray
+    step_of: dict[float, int]
 
 
 def _recorded(planned: Schedule, who: Patients, times: np.ndarray) -> Recorded | None:
-    """The drug path of a schedule, to be read at `times` (h); None without ketamine."""
+    """The drug course of a schedule, to be read at `times` (h); None without ketamine."""
     plan, setting, timing = prepare(replace(planned, horizon_h=float(times[-1])), times, Variants(), level=MESH_LEVEL)
     if not plan.pathways:
         return None
@@ -223,7 +214,8 @@ def _recorded(planned: Schedule, who: Patients, times: np.ndarray) -> Recorded |
     drive = eqx.filter_jit(drug_drive)(setting, timing, who)[0]
     binding = record(drive, jnp.asarray(h), jnp.asarray(segment), jnp.asarray(opens))["binding"]
     observed = np.asarray(timing.observed)
-    return Recorded(h, binding, np.where(observed >= 0, last[np.maximum(observed, 0)], 0))
+    step_of = np.where(observed >= 0, last[np.maximum(observed, 0)], 0)
+    return Recorded(h[:n], binding[:n], dict(zip(times.tolist(), step_of.tolist(), strict=True)))
 
 
 def _ups_and_downs(people: Patients, time_h: np.ndarray) -> Array:
@@ -243,7 +235,7 @@ def build(trials: Sequence[Trial], people: Patients, progress: Callable[[int, in
     who = [p for *_, p in everyone]
     width = max(len(t) for t in times)
     padded = np.stack([np.pad(t, (0, width - len(t)), mode="edge") for t in times])
-    bundles, place = _bundles(planned, who, times, padded, progress)
+    path, lane, picks = _laid_out(planned, who, times, padded, progress)
     designs = [(c.design.expectancy, c.design.setting == "inpatient") for c in planned]
     distinct = tuple(dict.fromkeys(designs))
     daily = [c.daily[0] if c.daily else None for c in planned]
@@ -253,8 +245,9 @@ def build(trials: Sequence[Trial], people: Patients, progress: Callable[[int, in
         return jnp.asarray([[float(v)] for v in values])
 
     arms = Arms(
-        bundles=bundles,
-        place=jnp.asarray(place),
+        path=path,
+        lane=jnp.asarray(lane)[:, None],
+        picks=jnp.asarray(picks),
         time_h=jnp.asarray(padded),
         since_session_h=jnp.asarray(np.stack([_since(c, t) for c, t in zip(planned, padded, strict=True)], 1)),
         start_h=column(d.start_h if d else 0.0 for d in daily),
@@ -275,34 +268,56 @@ def build(trials: Sequence[Trial], people: Patients, progress: Callable[[int, in
     return Replicas(tuple(trials), names, tuple(times), tuple(who), arms)
 
 
-def _bundles(planned, who, times, padded, progress) -> tuple[tuple[Bundle, ...], np.ndarray]:
-    """Drug paths recorded once for all arms alike, grouped by length; and the place of each arm."""
+def _laid_out(
+    planned: Sequence[Schedule],
+    who: Sequence[Patients],
+    times: Sequence[tuple[float, ...]],
+    padded: np.ndarray,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[Path, np.ndarray, np.ndarray]:
+    """Drug courses, each recorded once for all arms alike, in lanes of about one length; and the lane [arms] and steps
+    [arms, times] to read."""
     alike: dict[tuple, list[int]] = {}
     for k, (c, person) in enumerate(zip(planned, who, strict=True)):
         alike.setdefault(_given_to(c, person), []).append(k)
-    by_size: dict[int, list[tuple[Recorded, list[int], np.ndarray]]] = {}
+    recorded: list[tuple[Recorded, list[int]]] = []
     for done, members in enumerate(alike.values()):
         union = np.array(sorted({t for k in members for t in times[k]}))
         longest = max((planned[k] for k in members), key=lambda c: c.horizon_h)
         found = _recorded(longest, who[members[0]], union)
         if found:
-            by_size.setdefault(len(found.h), []).append((found, members, union))
+            recorded.append((found, members))
         if progress:
             progress(done + 1, len(alike))
-    place = np.full(len(planned), -1)
-    bundles, row = [], 0
-    for group in by_size.values():
-        course = [c for c, (_, members, _) in enumerate(group) for _ in members]
-        picks = [r.step_of[np.searchsorted(union, padded[k])] for r, members, union in group for k in members]
-        for _, members, _ in group:
-            for k in members:
-                place[k], row = row, row + 1
-        path = Path(
-            jnp.stack([jnp.asarray(r.h) for r, *_ in group], 1)[..., None],
-            {"binding": jnp.stack([r.binding for r, *_ in group], 2)},
-        )
-        bundles.append(Bundle(path, jnp.asarray(course), jnp.asarray(np.stack(picks))))
-    return tuple(bundles), np.where(place < 0, row, place)
+    place = pack([len(r.h) for r, _ in recorded])
+    ends = [place[c][1] + len(r.h) for c, (r, _) in enumerate(recorded)]
+    steps, lanes = max(ends, default=1), 1 + max((lane for lane, _ in place), default=0)
+    patients = len(who[0])
+    h, begins = np.zeros((2, steps, lanes, 1))
+    binding = np.zeros((steps, 3, lanes, patients))
+    lane, picks = np.zeros(len(planned), int), np.zeros(padded.shape, int)
+    for (r, members), (at, first), end in zip(recorded, place, ends, strict=True):
+        h[first:end, at, 0], begins[first, at], binding[first:end, :, at] = r.h, 1.0, r.binding
+        for k in members:
+            lane[k] = at
+            read = np.array([r.step_of[t] for t in padded[k].tolist()])
+            picks[k] = np.where(read > 0, first + read, 0)
+    return Path(jnp.asarray(h), jnp.asarray(begins), {"binding": jnp.asarray(binding)}), lane, picks
+
+
+def pack(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Lane and first step of each course, so that lanes no longer than the longest course hold them all: each, longest
+    first, in the first lane with room. Few long lanes are quicker to step through than many short ones."""
+    room: list[int] = []
+    place = [(0, 0)] * len(lengths)
+    for c in np.argsort([-n for n in lengths], kind="stable").tolist():
+        at = next((k for k, left in enumerate(room) if left >= lengths[c]), None)
+        if at is None:
+            at = len(room)
+            room.append(max(lengths))
+        place[c] = (at, max(lengths) - room[at])
+        room[at] -= lengths[c]
+    return place
 
 
 def effects(arms: Arms, drug: Array, background: Array, plastic: Array | None = None) -> Array:
@@ -347,14 +362,10 @@ def madrs(arms: Arms, drug: Array, background: Array, plastic: Array | None = No
 def plasticity(arms: Arms, depression: Depression) -> dict[str, Array]:
     """Functional, labile and consolidated plasticity, [arms, times, patients]."""
     durability = jnp.exp(depression.sd_durability * arms.z["depression.durability"])
-    found = []
-    for bundle in arms.bundles:
-        lanes = jnp.broadcast_to(durability, bundle.path.inputs["binding"].shape[2:])
-        states = follow(Plasticity.from_evidence(durability=lanes), bundle.path)
-        at_start = {name: jnp.concatenate([jnp.zeros_like(x[:1]), x]) for name, x in states.items()}
-        found.append({name: at_start[name][bundle.picks, bundle.course[:, None]] for name in STATES})
-    nothing = jnp.zeros((1, arms.time_h.shape[1], len(durability)))
-    return {name: jnp.concatenate([*(f[name] for f in found), nothing])[arms.place] for name in STATES}
+    lanes = jnp.broadcast_to(durability, arms.path.inputs["binding"].shape[2:])
+    states = follow(Plasticity.from_evidence(durability=lanes), arms.path)
+    at_start = {name: jnp.concatenate([jnp.zeros_like(states[name][:1]), states[name]]) for name in STATES}
+    return {name: x[arms.picks, arms.lane] for name, x in at_start.items()}
 
 
 def _since(planned: Schedule, time_h: np.ndarray) -> np.ndarray:
