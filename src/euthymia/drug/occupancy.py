@@ -1,6 +1,7 @@
 """NMDA receptor occupancy by competing enantiomers and metabolites."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -56,5 +57,5 @@ def hill(x: Array, half: float, steepness: float) -> Array:
     if isinstance(steepness, float) and steepness.is_integer():
         power = ratio ** int(steepness)  # a few products instead of a logarithm and an exponential
     else:
-        power = jnp.exp(steepness * jnp.log(ratio))
+        return jax.nn.sigmoid(steepness * jnp.log(ratio))
     return power / (1 + power)
