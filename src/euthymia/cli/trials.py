@@ -209,11 +209,16 @@ def calibrate(
     seed: Seed = 1,
     draws: Annotated[int, typer.Option(help="Draws of the posterior by each chain.")] = 100,
     chains: Annotated[int, typer.Option(help="Chains, each in a thread of its own.")] = 2,
+    leave_out: Annotated[
+        bool,
+        typer.Option("--leave-out", help="First predict each trial by a fit to the others, to compare structures."),
+    ] = False,
     adopt: Annotated[bool, typer.Option("--adopt", help="Let this installation use the result.")] = False,
     out: Out = Path("calibration"),
 ) -> None:
     """Fit the population to the calibration trials; write values, draws, and what the data could not tell."""
     from euthymia.learn import calibrate as room
+    from euthymia.learn import left_out
     from euthymia.learn.likelihood import target
     from euthymia.learn.outcome import describe, write
 
@@ -225,8 +230,12 @@ def calibrate(
         def report(what: str, done: int, of: int) -> None:
             bar.update(task, description=what, completed=done, total=of)
 
-        found = room.fit(target(patients=patients, seed=seed), progress=report)
+        aim = target(patients=patients, seed=seed)
+        found = room.fit(aim, progress=report)
+        left = left_out.leave_out(aim, found.best, seed, report) if leave_out else ()
         posterior = room.sample(found, draws, chains, seed=seed, progress=report)
     print(describe(posterior))
+    if left:
+        print(f"\n{left_out.describe(left)}")
     for path in write(posterior, out, adopt):
         print(f"Written: {path}")

@@ -1,11 +1,11 @@
 """The response that is not the drug's, by the design of the trial or clinic.
 
     P_i(t) = k_study c_i [ a (1 - exp(-s/t_on)) exp(-ln2 s/t_a)
-                           + b (1 - exp(-t/t_early))  +  c (1 - exp(-t/t_slow)) ]
+                           + b (1 - exp(-t/t_early))  +  c (1 - exp(-t/t_slow))  +  n (1 - exp(-t/t_n)) ]
 
 a: expectancy, s hours after the start of a session (the last or the one before, whichever still gives more);
-b, c: early and slow levels set by the design; c_i: the patient's own readiness. Design moves response rates more than
-the dose does, so it is never assumed silently.
+b, c: early and slow levels set by the design; n: the illness's own course over months, the same under every design;
+c_i: the patient's own readiness. Design moves response rates more than the dose does, so it is never assumed silently.
 """
 
 from math import log
@@ -30,6 +30,16 @@ SLOW = {
     "new oral antidepressant": "slow_new_antidepressant",
     "oral antidepressant trial": "slow_antidepressant_trial",
 }
+SHARED = (
+    "session_amplitude",
+    "session_half_life",
+    "session_onset",
+    "early_time",
+    "slow_time",
+    "natural",
+    "natural_time",
+)
+"""Parameters that are the same under every design."""
 
 
 class Background(eqx.Module):
@@ -42,6 +52,8 @@ class Background(eqx.Module):
     session_onset: float
     early_time: float
     slow_time: float
+    natural: float
+    natural_time: float
 
     @staticmethod
     def of(expectancy: str, inpatient: bool) -> "Background":
@@ -53,7 +65,7 @@ class Background(eqx.Module):
         return Background(
             early=v(EARLY[expectancy]) + (v("early_inpatient") if inpatient else 0.0),
             slow=v(SLOW[expectancy]) + (v("slow_inpatient") if inpatient else 0.0),
-            **{f: v(f) for f in ("session_amplitude", "session_half_life", "session_onset", "early_time", "slow_time")},
+            **{name: v(name) for name in SHARED},
         )
 
     def level(self, time_h: Array, hours_since_session: Array) -> Array:
@@ -66,4 +78,5 @@ class Background(eqx.Module):
         acute = acute.max(0) if acute.ndim > time_h.ndim else acute
         early = self.early * (1 - jnp.exp(-time_h / self.early_time))
         slow = self.slow * (1 - jnp.exp(-time_h / self.slow_time))
-        return acute + early + slow
+        natural = self.natural * (1 - jnp.exp(-time_h / self.natural_time))
+        return acute + early + slow + natural

@@ -24,7 +24,9 @@ from euthymia.trial.replicas import Arms
 MOST_STEPS = 200
 STEP = 1e-3  # of the standardised coordinates, for differences of the gradient
 FIRST_STEP = 0.3  # of the sampler; its warm-up adapts it
-DEEPEST_TREE = 5
+DEEPEST_TREE = 6
+KEPT = 200
+"""Draws handed on at most, evenly spaced: every simulation under uncertainty runs each of them."""
 CONVERGED = 1.05
 """R-hat below which chains agree."""
 
@@ -54,8 +56,9 @@ class Posterior(NamedTuple):
     warmup: int
 
     def as_draws(self) -> tuple[Draw, ...]:
-        """The draws as parameters and levels of studies."""
-        return tuple(self.fit.target.draw(jnp.asarray(x)) for x in self.draws)
+        """The draws as parameters and levels of studies, `KEPT` of them."""
+        kept = np.linspace(0, len(self.draws) - 1, min(KEPT, len(self.draws))).round().astype(int)
+        return tuple(self.fit.target.draw(jnp.asarray(x)) for x in self.draws[kept])
 
 
 class Moved(NamedTuple):
@@ -131,11 +134,12 @@ def sample(
     found: Fit,
     draws: int = 100,
     chains: int = 2,
-    warmup: int = 60,
+    warmup: int = 120,
     seed: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Posterior:
-    """Draws from the posterior by the no-U-turn sampler, `draws` of each chain after `warmup` steps that set its step.
+    """Draws from the posterior by the no-U-turn sampler, `draws` of each chain after `warmup` steps that set its step
+    and the spread of each coordinate.
 
     It moves in the coordinates that the Laplace approximation makes standard normal; each chain begins at a draw of
     that approximation.
@@ -180,7 +184,6 @@ def no_u_turn(
             jax.random.normal(first, (size,)),
             num_warmup=warmup,
             step_size=FIRST_STEP,
-            adapt_mass_matrix=False,
             max_tree_depth=DEEPEST_TREE,
             rng_key=later,
             model_args=given,

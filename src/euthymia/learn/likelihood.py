@@ -85,16 +85,28 @@ class Target:
         levels = (dict(zip(names, np.asarray(level).tolist(), strict=True)) for level in self.levels(x))
         return Draw({id: float(v) for id, v in self.values(x).items()}, *levels)
 
-    def terms(self, arms: Arms, peak: Arms, data: Data, x: Array) -> tuple[Array, Array]:
-        """Log likelihood of every endpoint, unweighted and without constants; and of the peak."""
+    def levels_of(self, trial: str) -> tuple[int, int]:
+        """Places of a trial's two levels among the coordinates."""
+        k = len(self.names) + [t.trial for t in self.trials].index(trial)
+        return k, k + len(self.trials)
+
+    @property
+    def is_rate(self) -> np.ndarray:
+        """Which endpoints are rates."""
+        return np.array([KIND[e.measure] == "rate" for _, e in self.endpoints])
+
+    def predicted(self, arms: Arms, x: Array, plastic: Array | None = None) -> tuple[Array, Array]:
+        """Every endpoint, and the SD of the change in its arms. plastic: as `trial.replicas.effects` takes it."""
         with evidence.assume(self.values(x)):
-            scores = self.replicas.scores(arms, *self.levels(x))
+            scores = self.replicas.scores(arms, *self.levels(x), plastic)
             of = [(e, [scores[t.trial, name] for name in e.arm]) for t, e in self.endpoints]
-            predicted = jnp.stack([predict(*given) for given in of])
-            spread = jnp.stack([deviation(*given) for given in of])
-            early, late = readout(peak)[0].mean(-1)
+            return jnp.stack([predict(*given) for given in of]), jnp.stack([deviation(*given) for given in of])
+
+    def terms(self, arms: Arms, data: Data, x: Array, plastic: Array | None = None) -> Array:
+        """Log likelihood of every endpoint, unweighted and without constants."""
+        predicted, spread = self.predicted(arms, x, plastic)
         kinds = [(KIND[e.measure], e.measure in AS_LOG) for _, e in self.endpoints]
-        rate = jnp.asarray([kind == "rate" for kind, _ in kinds])
+        rate = jnp.asarray(self.is_rate)
         in_log = jnp.asarray([as_log for _, as_log in kinds])
         p = jnp.clip(predicted / 100, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
         k, n = jnp.where(rate, data.value, 0.5), jnp.where(rate, data.n, 0.0)
@@ -108,12 +120,17 @@ class Target:
         normal = -0.5 * ((value - jnp.where(rate, 0.0, data.value)) / se) ** 2
         # a standard error that follows from the model's own spread must not grow for free
         normal -= jnp.where(jnp.isnan(data.se) & ~rate, jnp.log(se), 0.0)
-        return jnp.where(rate, binomial, normal), -0.5 * ((late / early - PEAK[0]) / PEAK[1]) ** 2
+        return jnp.where(rate, binomial, normal)
+
+    def of_peak(self, peak: Arms, x: Array) -> Array:
+        """Log likelihood of when the effect of one infusion peaks."""
+        with evidence.assume(self.values(x)):
+            early, late = readout(peak)[0].mean(-1)
+        return -0.5 * ((late / early - PEAK[0]) / PEAK[1]) ** 2
 
     def log_density(self, arms: Arms, peak: Arms, data: Data, x: Array) -> Array:
         """Log posterior density up to a constant."""
-        of_endpoints, of_peak = self.terms(arms, peak, data, x)
-        return (data.weight * of_endpoints).sum() + of_peak - 0.5 * (x**2).sum()
+        return (data.weight * self.terms(arms, data, x)).sum() + self.of_peak(peak, x) - 0.5 * (x**2).sum()
 
 
 def target(

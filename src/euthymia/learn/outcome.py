@@ -131,6 +131,7 @@ def _provenance(posterior: Posterior) -> str:
         "largest R-hat": round(posterior.worst_r_hat, 3),
         "fewest effective draws": round(posterior.fewest_effective),
         "draws": len(posterior.draws),
+        "draws kept": len(posterior.as_draws()),
         "fitted": [as_fitted(e) for _, e in fit.target.endpoints],
     }
     return yaml.safe_dump(facts, sort_keys=False, allow_unicode=True)

@@ -236,7 +236,8 @@ Set = Literal["calibration", "validation"]
 class Trial(Entry):
     """A published trial as a document: what was given to whom under which design, and what was found.
 
-    set: what it is for, fixed in the evidence; studies: names of the evidence whose rows it answers to.
+    set: what it is for, fixed in the evidence; studies: names of the evidence whose rows it answers to; pools: other
+    trials of the catalogue whose patients it puts together.
     """
 
     trial: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9.]+)*$", max_length=60)]
@@ -244,6 +245,7 @@ class Trial(Entry):
     illness: Literal["depression"]
     set: Set
     studies: Annotated[tuple[str, ...], BeforeValidator(_names), Field(min_length=1)]
+    pools: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     design: DesignBlock
     note: Text | None = None
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]

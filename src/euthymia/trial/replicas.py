@@ -190,7 +190,7 @@ def _given_to(planned: Schedule, who: Patients) -> tuple:
 
 
 class Recorded(NamedTuple):
-    """One drug course: step lengths [steps], binding [steps, 3, patients], and by time (h) the step whose end it reads."""
+    """One drug course: step lengths [steps], binding [steps, 3, patients], and by time (h) which step's end to read."""
 
     h: np.ndarray
     binding: Array
