@@ -25,6 +25,7 @@ from euthymia.report.rows import (
 )
 from euthymia.report.still import PANEL, Picture, drawn, extent, panel, render, written
 from euthymia.trial.document import Trial, catalogue
+from euthymia.trial.facts import shown
 from euthymia.trial.validation import Validation
 
 LOOK = {"validation": (PALETTE[0], "circle"), "calibration": (PALETTE[1], "triangle-up")}
@@ -169,6 +170,7 @@ def page(validation: Validation, trials: Sequence[Trial] | None = None) -> str:
         one_decimal=lambda x: decimal(x, 1),
         headline=headline(validation),
         totals=totals(validation),
+        facts=shown(validation.rows),
         scatter=calibration_plot(validation),
         misses=misses(validation),
         outside=[(trial, list(rows)) for trial, rows in groupby(out, key=lambda r: r.trial)],
