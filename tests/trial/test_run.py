@@ -383,3 +383,87 @@ def test_what_is_written_is_what_was_found(tmp_path):
     assert (flow["randomised"] == flow["dropped out"] + flow["completed"]).all()
     assert len(pl.read_csv(tmp_path / "patients.csv")) == 40 * 4
     assert set(pl.read_csv(tmp_path / "trajectories.csv")["arm"]) == {"ketamine", "sham"}
+
+
+# --- arms known by published rates; unblinding ------------------------------------------------------------------------
+
+ECT = """  - arm: ect
+    published: {response: 41.2 %, remission: 22 %, at: 1 week, n: 170, source: a trial}
+    comparator: yes
+"""
+
+
+def against_ect(*changes: tuple[str, str]) -> Plan:
+    sham = "  - {arm: sham, sham of: ketamine-iv-single, comparator: yes}\n"
+    rates = "{endpoint: response, at: 1 week, primary: yes}\n  - {endpoint: remission, at: 1 week}"
+    old = "{endpoint: change, at: 24 h, primary: yes}\n  - {endpoint: response, at: 24 h}"
+    return planned(PARALLEL, (sham, ECT), (old, rates), ("patients: 40", "patients: 4000"), *changes)
+
+
+def test_an_arm_known_by_published_rates_has_them():
+    plan = against_ect()
+    (t,) = [Replicate.of(plan, run(plan, 1, study_levels=False, analysed=False).outcomes, 0)]
+    ect = t.arm == 1
+    n, last, start = ect.sum(), t.scores[ect, -1], t.baseline[ect]
+    assert within((last <= start / 2).mean(), 0.412, n)
+    assert within((last <= 12).mean(), 0.22, n)
+
+
+def test_a_published_rate_is_as_uncertain_as_that_of_its_patients():
+    plan = against_ect(("patients: 4000", "patients: 400"), ("n: 170", "n: 40"))
+    out = run(plan, 300, analysed=False).outcomes
+    shares = np.array(
+        [np.mean(s[a == 1, -1] <= b[a == 1] / 2) for s, a, b in zip(out.scores, out.arm, out.baseline, strict=True)]
+    )
+    expected = 0.412 * 0.588 * (1 / 42 + 1 / 200)  # of the rate, and of 200 patients
+    assert shares.var() == pytest.approx(expected, rel=4 * np.sqrt(2 / 300))
+
+
+def test_nobody_leaves_an_arm_known_by_published_rates():
+    plan = against_ect(("visits:", "dropout: {per week: 20 %}\nvisits:"))
+    t = Replicate.of(plan, run(plan, 1, analysed=False).outcomes, 0)
+    assert not np.isnan(t.scores[t.arm == 1]).any()
+    assert np.isnan(t.scores[t.arm == 0, -1]).mean() == pytest.approx(0.2, abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("remission: 22 %", "remission: 50 %", "must rise from 0 % over remission and response"),
+        ("endpoint: response, at: 1 week", "endpoint: change, at: 1 week", "known by published rates alone"),
+        ("endpoint: response, at: 1 week", "endpoint: response, at: 24 h", "known by published rates alone"),
+        ("endpoint: remission, at: 1 week", "endpoint: remission, at: 1 week, limit: 10", "remission \\(at most 12\\)"),
+        ("n: 170", "n: 0", "n"),
+        ("visits:", "unblinding: 120 %\nvisits:", "from 0 % to 100 %"),
+    ],
+)
+def test_an_arm_that_rates_cannot_describe_is_refused(old, new, said):
+    with pytest.raises(UserError, match=said):
+        against_ect((old, new))
+
+
+def test_believing_in_the_drug_widens_the_difference_and_nothing_else_does():
+    many = ("patients: 40", "patients: 2000")
+
+    def means(*changes: tuple[str, str]) -> np.ndarray:
+        plan = planned(PARALLEL, many, *changes)
+        out = run(plan, 1, study_levels=False, analysed=False).outcomes
+        change = out.scores[0, :, 1] - out.baseline[0]
+        return np.array([change[out.arm[0] == k].mean() for k in (0, 1)])
+
+    blind, told_nothing, unblind = (
+        means(*([("visits:", f"unblinding: {x} %\nvisits:")] if x is not None else [])) for x in (None, 0, 60)
+    )
+    assert np.array_equal(blind, told_nothing)
+    assert unblind[1] > blind[1] + 1  # who got the sham knows, and improves less
+    assert unblind[1] - unblind[0] > blind[1] - blind[0] + 1
+
+
+def test_belief_begins_anew_in_the_second_period_of_a_crossover():
+    text = CROSSOVER.replace("WASHOUT", "1 week").replace("patients: 3000", "patients: 2000")
+    out = run(planned(text + "unblinding: 100 %\n"), 1, study_levels=False, analysed=False).outcomes
+    blind = run(planned(text), 1, study_levels=False, analysed=False).outcomes
+    saline_first = out.arm[0] == 1
+    worse = (out.scores - blind.scores)[0]
+    assert worse[saline_first, 1].mean() > 1  # without a drug nothing is left of the response that is not the drug's
+    assert worse[~saline_first, 4].mean() > 1  # and so in the second period, whatever the first one brought

@@ -35,6 +35,7 @@ def facts(plan: Plan) -> list[tuple[str, str]]:
         ("Setting", f"{plan.design.setting}s{f'; {plan.design.note}' if plan.design.note else ''}"),
         ("Visits", _visits(plan)),
         ("Dropout", _dropout(plan)),
+        ("Unblinding", _unblinding(plan)),
         ("Ratings", _ratings(plan)),
         ("Significance", _significance(plan)),
     ]
@@ -58,6 +59,13 @@ def given(plan: Plan, arm: PlannedArm) -> str:
     """What an arm gets."""
     if arm.after_lead_in:
         text = AFTER[arm.after_lead_in]
+    elif arm.published:
+        known = arm.published
+        text = (
+            f"by published rates, no model: {known.response} in response and {known.remission} in remission "
+            f"(at most {known.limit:g}) at {known.at}, of {known.n} patients ({known.source}); scores before that are "
+            "a straight line for the picture, and nobody leaves, because those who left are in the rates"
+        )
     elif arm.sham_of:
         text = f"sham sessions at the times of: {_title(arm.sham_of)}; daily treatments as there"
     else:
@@ -136,6 +144,16 @@ def _dropout(plan: Plan) -> str:
     if d.at_score and d.more_per_point:
         text += f" at a last score of {d.at_score}; each point more changes that hazard by {d.more_per_point}"
     return text
+
+
+def _unblinding(plan: Plan) -> str:
+    if not plan.unblinding or not plan.unblinding.value:
+        return "what patients believe they were given changes nothing beyond the design"
+    return (
+        f"the response that is not the drug's is {plan.unblinding} more in those who felt a dissociation they would "
+        f"report, who believe they were given the drug, and {plan.unblinding} less in all others after a session "
+        "(assumed: no trial has measured it)"
+    )
 
 
 def _ratings(plan: Plan) -> str:

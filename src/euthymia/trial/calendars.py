@@ -17,7 +17,9 @@ def _sham(a: Administration) -> Administration:
 
 
 def _own(plan: Plan, arm: PlannedArm, horizon_h: float) -> Schedule:
-    """What an arm is given until the horizon, under the trial's design."""
+    """What an arm is given until the horizon, under the trial's design; nothing, where it is known by its rates."""
+    if arm.published:
+        return Schedule((), (), plan.design_of_course(), horizon_h)
     planned = schedule(load(arm.protocol or arm.sham_of or ""), horizon_h)
     given = planned.administrations
     return Schedule(

@@ -14,11 +14,11 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import betaincinv, ndtr, ndtri
 
 from euthymia import evidence
 from euthymia.course.batch import BATCH, run_batch
-from euthymia.course.outcomes import PARTS
+from euthymia.course.outcomes import PARTS, RESPONSE
 from euthymia.course.simulate import prepare
 from euthymia.course.variants import Variants
 from euthymia.errors import UserError
@@ -32,6 +32,7 @@ from euthymia.trial.plan import (
     RATES,
     Plan,
     PlannedEndpoint,
+    Published,
     first_times,
 )
 from euthymia.trial.randomise import allocate
@@ -47,6 +48,8 @@ BLOCK = 16_384
 """Patients of one block of replicates, about: enough to fill batches, few enough to spread over many workers."""
 MESH_LEVEL = 0.7  # as in `replicas`: a score moves by less than 0.01 points against the finest mesh
 MAX_RATINGS = 2e8
+LEAST_APART = 0.05
+"""Between response and remission on the logarithmic scale, where a low score at entry would let them coincide."""
 
 
 def _normal(seed: int, stream: str, occasions: np.ndarray, who: np.ndarray) -> np.ndarray:
@@ -59,12 +62,14 @@ class Block:
     """Some replicates of a planned trial in a row, from number `first`, with all that it takes to carry them out: a
     worker elsewhere reads no document.
 
-    given: the calendar of every arm or sequence; lead_in: of a randomised withdrawal.
+    given: the calendar of every arm or sequence; lead_in: of a randomised withdrawal; published: of every arm known by
+    its rates.
     """
 
     plan: Plan
     given: tuple[Schedule, ...]
     lead_in: Schedule | None
+    published: tuple[Published | None, ...]
     seed: int
     study_levels: bool
     first: int
@@ -89,8 +94,9 @@ def blocks(plan: Plan, replicates: int, seed: int, no_effect: bool, study_levels
     """A run cut into blocks; no replicate's numbers depend on where."""
     size = max(1, int(BLOCK / (plan.patients * (3 if plan.lead_in else 1))))
     given, lead_in = calendars(plan, no_effect), lead_in_calendar(plan) if plan.lead_in else None
+    published = tuple((plan.arms[plan.control] if no_effect else arm).published for arm in plan.arms)
     return [
-        Block(plan, given, lead_in, seed, study_levels, first, min(size, replicates - first))
+        Block(plan, given, lead_in, published, seed, study_levels, first, min(size, replicates - first))
         for first in range(0, replicates, size)
     ]
 
@@ -233,17 +239,61 @@ def _true(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c
     setting, timing, rows, _ = bench.course(key, calendar, time_h)
     n = len(c)
 
-    def batch(start: int) -> np.ndarray:
+    def batch(start: int) -> tuple[np.ndarray, np.ndarray]:
         pick = np.minimum(np.arange(start, start + BATCH), n - 1)
         people = jax.tree.map(lambda x: np.asarray(x)[pick], c.people)
-        values = run_batch(setting, timing, people)[0]
-        return np.stack([np.asarray(values[part]).T[: n - start] for part in PARTS])
+        values, sessions = run_batch(setting, timing, people)
+        felt = sessions.get("peak dissociation", np.zeros((0, BATCH)))
+        return np.stack([np.asarray(values[p]).T[: n - start] for p in PARTS]), np.asarray(felt).T[: n - start]
 
-    parts = np.concatenate(list(bench.pool.map(batch, range(0, n, BATCH))), axis=1)
-    drug, antidepressant, background, ups_and_downs = parts[..., rows]
+    found = list(bench.pool.map(batch, range(0, n, BATCH)))
+    drug, antidepressant, background, ups_and_downs = np.concatenate([parts for parts, _ in found], axis=1)[..., rows]
     of_drug, of_background = bench.levels[:, c.replicate, None]
+    if bench.plan.unblinding:
+        felt = np.concatenate([felt for _, felt in found])
+        of_background = of_background * (1 + bench.plan.unblinding.value / 100 * _belief(bench, calendar, time_h, felt))
     effect = of_drug * drug + antidepressant + of_background * background - ups_and_downs
     return np.minimum(np.asarray(c.people.baseline_madrs)[:, None] * np.exp(-effect), MADRS_MAXIMUM)
+
+
+def _belief(bench: Bench, calendar: Schedule, time_h: Sequence[float], felt: np.ndarray) -> np.ndarray:
+    """What patients believe at each time, [patients, times]: 1 that they were given the drug, -1 that they were not; 0
+    before the first session since randomisation (in a crossover: of the period).
+
+    felt: peak dissociation, [patients, sessions]. Who felt what they would report as an adverse event believes in it.
+    """
+    session_h = np.array([a.time_h for a in calendar.administrations])
+    noticed = felt >= evidence.value("dissociation.event_threshold")
+    starts = np.array(first_times(bench.plan))
+    belief = np.zeros((len(felt), len(time_h)))
+    for k, time in enumerate(time_h):
+        start = starts[starts <= time].max(initial=0.0)
+        past = (session_h >= start) & (session_h < time)
+        if past.any() and time > starts[0]:
+            belief[:, k] = np.where(noticed[:, past].any(1), 1.0, -1.0)
+    return belief
+
+
+def _published(bench: Bench, known: Published, c: Cohort) -> np.ndarray:
+    """Ratings [patients, times] in an arm known by its rates: at its visit so that the shares are those published, on
+    the way there along a straight line of the logarithm, for the picture.
+
+    Each replicate is another study, whose rate is uncertain as one of `n` patients is.
+    """
+    p = known.response.value / 100
+    rates = np.full(bench.replicates, p)
+    if bench.block.study_levels:
+        chance = ndtr(_normal(bench.seed, "published rate", np.zeros(1), bench.block.numbers())[:, 0])
+        rates = betaincinv(known.n * p + 0.5, known.n * (1 - p) + 0.5, chance)
+    response = rates[c.replicate]
+    remission = response * known.remission.value / known.response.value
+    half = np.log(c.baseline / (np.floor(RESPONSE * c.baseline) + 0.5))  # halfway between two ratings
+    low = np.maximum(np.log(c.baseline / (np.floor(known.limit) + 0.5)), half + LEAST_APART)
+    z = _normal(bench.seed, "published arm", np.zeros(1), np.asarray(c.people.index))[:, 0]
+    a, b = ndtri(1 - response), ndtri(1 - remission)
+    fall = half + (z - a) / (b - a) * (low - half)
+    share = np.minimum(bench.times / known.at.value, 1.0)
+    return np.clip(np.round(c.baseline[:, None] * np.exp(-fall[:, None] * share)), 0, MADRS_MAXIMUM)
 
 
 def _followed(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c: Cohort) -> np.ndarray:
@@ -302,12 +352,17 @@ def _by_arm(bench: Bench, c: Cohort, arm: np.ndarray) -> np.ndarray:
     is that at which they entered."""
     given, times = bench.block.given, bench.times.tolist()
     scores = np.empty((len(c), len(times)))
+    published = np.zeros(len(c), bool)
     for a, calendar in enumerate(given):
         rows = np.flatnonzero(arm == a)
-        if len(rows):
+        known = bench.block.published[a] if a < len(bench.block.published) else None
+        if len(rows) and known:
+            scores[rows], published[rows] = _published(bench, known, c.pick(rows)), True
+        elif len(rows):
             scores[rows] = _followed(bench, given.index(calendar), calendar, times, c.pick(rows))
     scores[:, 0] = c.baseline
-    return _leave(bench, scores, times, np.asarray(c.people.index))
+    stayed = _leave(bench, scores, times, np.asarray(c.people.index))
+    return np.where(published[:, None], scores, stayed)
 
 
 @one_thread

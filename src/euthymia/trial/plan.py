@@ -61,8 +61,24 @@ class Randomisation(Entry):
     stratify_by: tuple[Literal["site"], ...] = ()
 
 
+class Published(Entry):
+    """What is known of an arm that is no model, such as electroconvulsive therapy: the published shares in response
+    (half the score at entry) and in remission (at most `limit`) `at` a visit, among `n` patients, by whom (`source`).
+
+    Those who left are in the shares, so nobody leaves this arm.
+    """
+
+    response: Percent
+    remission: Percent
+    limit: Annotated[float, Field(ge=0, le=60)] = REMISSION_MADRS
+    at: Duration
+    n: Annotated[int, Field(ge=1)]
+    source: Text
+
+
 class PlannedArm(Entry):
-    """One arm: a protocol, or sham sessions at its times with the same daily treatments (`sham of`).
+    """One arm: a protocol, or sham sessions at its times with the same daily treatments (`sham of`), or rates as
+    `published`.
 
     In a randomised withdrawal, what follows the lead-in instead: it `goes on`, its doses become `sham`, or its sessions
     `stop`; daily treatments go on. The one arm with `comparator: yes` is what the others are compared with.
@@ -71,6 +87,7 @@ class PlannedArm(Entry):
     arm: Name
     protocol: Text | None = None
     sham_of: Text | None = None
+    published: Published | None = None
     after_lead_in: Literal["goes on", "sham", "stops"] | None = None
     comparator: bool = False
 
@@ -168,7 +185,12 @@ class Adaptive(Entry):
 
 class Plan(Entry):
     """A planned trial. `patients` counts those randomised; visits are times from randomisation (in a crossover: from
-    the start of each period), of which the first, 0 h, is the rating at entry."""
+    the start of each period), of which the first, 0 h, is the rating at entry.
+
+    unblinding: by which share the response that is not the drug's is more in those who believe they were given the
+    drug, because a session since randomisation (or in this period) brought dissociation they would report, and less in
+    all others. Assumed: no trial has measured it.
+    """
 
     trial: ProtocolId
     title: Text
@@ -187,6 +209,7 @@ class Plan(Entry):
     visits: Times
     relapse: Relapse | None = None
     dropout: Dropout | None = None
+    unblinding: Percent | None = None
     ratings: Ratings = Ratings()
     endpoints: Annotated[tuple[PlannedEndpoint, ...], Field(min_length=1)]
     alpha: Percent = Quantity("5 %", 5.0, "percent")
@@ -266,8 +289,9 @@ def _arm_problems(plan: Plan) -> Iterator[Problem]:
         yield ("arms",), f"exactly one arm must be the `comparator: yes`; {marked} are"
     withdrawal = plan.type == "randomised withdrawal"
     for k, arm in enumerate(plan.arms):
-        wanted = ("after_lead_in",) if withdrawal else ("protocol", "sham_of")
-        given = [f for f in ("protocol", "sham_of", "after_lead_in") if getattr(arm, f) is not None]
+        wanted = ("after_lead_in",) if withdrawal else ("protocol", "sham_of", "published")
+        wanted = wanted[:2] if plan.type == "crossover" else wanted
+        given = [f for f in ("protocol", "sham_of", "published", "after_lead_in") if getattr(arm, f) is not None]
         if len(given) != 1 or given[0] not in wanted:
             shown = " or ".join(f"`{f.replace('_', ' ')}`" for f in wanted)
             yield ("arms", k), f"an arm of a {plan.type} trial needs {shown}, and nothing else of the kind"
@@ -275,8 +299,23 @@ def _arm_problems(plan: Plan) -> Iterator[Problem]:
         for key, name in (("protocol", arm.protocol), ("sham of", arm.sham_of)):
             if name is not None:
                 yield from _protocol_problems(("arms", k, key), name, sham=key == "sham of")
+        if arm.published:
+            yield from _published_problems(plan, k, arm.published)
     if plan.type == "crossover" and n != 2:
         yield ("arms",), f"a crossover compares two arms; this one has {n}"
+
+
+def _published_problems(plan: Plan, k: int, known: Published) -> Iterator[Problem]:
+    place: Place = ("arms", k, "published")
+    if not 0 < known.remission.value < known.response.value < 100:
+        yield place, "the shares must rise from 0 % over remission and response to 100 %"
+    if plan.adaptive:
+        yield place, "an adaptive trial needs a protocol in every arm"
+    for j, e in enumerate(plan.endpoints):
+        same = e.endpoint != "remission" or e.limit == known.limit
+        if e.endpoint not in RATES or e.at != known.at or e.fall != RESPONSE or not same:
+            what = f"response (half) or remission (at most {known.limit:g}) at {known.at}"
+            yield ("endpoints", j), f'the arm "{plan.arms[k].arm}" is known by published rates alone; compare {what}'
 
 
 def _protocol_problems(place: Place, name: str, sham: bool = False) -> Iterator[Problem]:
@@ -414,6 +453,8 @@ def _fits(plan: Plan, method: str) -> bool:
 
 
 def _dropout_problems(plan: Plan) -> Iterator[Problem]:
+    if plan.unblinding and not 0 <= plan.unblinding.value <= 100:
+        yield ("unblinding",), f"it must lie from 0 % to 100 %, not {plan.unblinding}"
     d = plan.dropout
     if d is None:
         return
