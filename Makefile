@@ -40,6 +40,7 @@ bench: ## speed against peers, in an environment of its own (see benchmarks/READ
 
 docs: install ## regenerate the docs pages that hold results
 	$(BIN)/euthymia plasma --page docs
+	$(BIN)/euthymia validate --page docs
 
 lock: ## refresh requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --group dev pyproject.toml --universal --python-version 3.11 --only-binary :all: --no-annotate --no-header --output-file requirements.lock

@@ -9,9 +9,10 @@ import pytest
 
 from euthymia.errors import UserError
 from euthymia.report.replica import design, given, points, time_courses, write_replica
-from euthymia.report.rows import miss
+from euthymia.report.rows import miss, published, value
 from euthymia.report.table import replica_text
 from euthymia.report.validation import headline, page, write_validation
+from euthymia.report.validation_markdown import write_markdown
 from euthymia.trial.document import KIND, catalogue, load
 from euthymia.trial.observed import observed
 from euthymia.trial.validation import Row, Validation
@@ -279,3 +280,13 @@ def test_page_in_a_browser(browser, request, which, width):
     sizes = view.evaluate(f"[...document.querySelectorAll('.panel svg')].map(s => {drawn})")
     assert sizes and min(sizes) > 0.9  # words in charts are as large as they were drawn
     view.close()
+
+
+def test_the_page_of_the_documentation_holds_every_value_in_tables_of_even_width(validation, tmp_path):
+    text = write_markdown(validation, tmp_path).read_text(encoding="utf-8")
+    for row in validation.rows:
+        assert f"| {published(row)} | {value(row, row.predicted)} |" in text
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert len(tables) > len({r.trial for r in validation.rows})
+    for lines in tables:
+        assert len({line.replace("\\|", "").count("|") for line in lines}) == 1

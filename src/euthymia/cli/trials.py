@@ -179,12 +179,14 @@ def validate(
     seed: Seed = 1,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    page: Annotated[Path | None, typer.Option(help="Folder for the page of the documentation (Markdown).")] = None,
     out: Out = Path("validation"),
 ) -> None:
     """Every published trial, predicted beside observed: a table, a CSV and the page a sceptic would read first."""
     from euthymia.errors import UserError
     from euthymia.report.table import replica_text
     from euthymia.report.validation import write_validation
+    from euthymia.report.validation_markdown import write_markdown
     from euthymia.trial import validate as run
     from euthymia.trial.document import catalogue
 
@@ -202,6 +204,8 @@ def validate(
         found = run(chosen, patients, seed, report, workers, scheduler)
     print(replica_text(found))
     print(f"\nPage:  {write_validation(found, out / 'index.html')}\nTable: {found.write(out)}")
+    if page is not None:
+        print(f"Docs:  {write_markdown(found, page)}")
 
 
 def calibrate(
