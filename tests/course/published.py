@@ -314,7 +314,8 @@ def non_drug(calendar: Schedule, t: float) -> float:
     level = b * (1 - math.exp(-t / value("background.early_time"))) + c * (
         1 - math.exp(-t / value("background.slow_time"))
     )
-    return acute + level
+    natural = value("background.natural") * (1 - math.exp(-t / value("background.natural_time")))
+    return acute + level + natural
 
 
 def adapted(calendar: Schedule, t: float) -> float:
@@ -338,5 +339,7 @@ def madrs(calendar, observe_h, states, persons, baseline, fluctuation):
     ready = np.exp(value("background.sd_between_patients") * z["background"])
     effect = gain * (value("depression.functional_weight") * f + s + c)
     effect += own * np.array([adapted(calendar, t) for t in observe_h])
-    effect += ready * np.array([non_drug(calendar, t) for t in observe_h]) - fluctuation
+    effect += ready * np.array([non_drug(calendar, t) for t in observe_h])
+    years = np.array([[w["age_y"]] for w in persons]) - value("depression.reference_age")
+    effect = effect * np.exp(-value("depression.age_slope") * years) - fluctuation
     return np.minimum(baseline[:, None] * np.exp(-effect), 60)

@@ -83,7 +83,7 @@ def test_every_design_has_a_level_that_starts_at_nothing_and_settles(expectancy)
     never = jnp.full(3, jnp.inf)
     level = np.asarray(background.level(jnp.array([0.0, 5 * WEEK, 500 * WEEK]), never))
     assert level[0] == 0 and level[1] > 0
-    assert level[2] == pytest.approx(background.early + background.slow)
+    assert level[2] == pytest.approx(background.early + background.slow + background.natural)
 
 
 def test_expectancy_rises_after_a_session_begins_and_then_halves_as_published():

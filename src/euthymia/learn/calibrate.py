@@ -18,10 +18,11 @@ from numpyro.infer.hmc import HMCState, hmc
 from scipy.optimize import minimize
 
 from euthymia.learn.likelihood import Data, Target
-from euthymia.trial.posterior import Draw
+from euthymia.trial.posterior import SPREAD, Draw
 from euthymia.trial.replicas import Arms
 
 MOST_STEPS = 200
+SEARCH = {"maxiter": MOST_STEPS, "maxcor": 40, "ftol": 1e-8, "gtol": 1e-3}
 STEP = 1e-3  # of the standardised coordinates, for differences of the gradient
 FIRST_STEP = 0.3  # of the sampler; its warm-up adapts it
 DEEPEST_TREE = 6
@@ -44,12 +45,14 @@ class Fit(NamedTuple):
 class Posterior(NamedTuple):
     """Draws [draws, coordinates], and what they are worth.
 
-    worst_r_hat: the largest of the coordinates, split chains (below 1.05: the chains agree); fewest_effective: the
-    smallest effective number of draws of a coordinate.
+    typical: the one set of coordinates for all that takes no draws, see `most_likely_given_spread`; worst_r_hat: the
+    largest of the coordinates, split chains (below 1.05: the chains agree); fewest_effective: the smallest effective
+    number of draws of a coordinate.
     """
 
     fit: Fit
     draws: np.ndarray
+    typical: np.ndarray
     worst_r_hat: float
     fewest_effective: float
     chains: int
@@ -109,8 +112,7 @@ def fit(
         return float(value), gradient
 
     first = np.zeros(target.size) if start is None else start
-    options = {"maxiter": MOST_STEPS, "maxcor": 40, "ftol": 1e-8, "gtol": 1e-3}
-    found = minimize(counted, first, jac=True, method="L-BFGS-B", options=options)
+    found = minimize(counted, first, jac=True, method="L-BFGS-B", options=SEARCH)
     covariance = np.eye(target.size)
     if with_covariance:
         columns = []
@@ -151,14 +153,39 @@ def sample(
 
     given = target.replicas.arms, target.peak.arms, target.data
     z = no_u_turn(potential, given, target.size, draws, chains, warmup, seed, progress)
+    drawn = found.best + z.reshape(-1, target.size) @ root.T
     return Posterior(
         fit=found,
-        draws=found.best + z.reshape(-1, target.size) @ root.T,
+        draws=drawn,
+        typical=most_likely_given_spread(target, drawn, progress),
         worst_r_hat=float(np.nanmax(split_gelman_rubin(z))),
         fewest_effective=float(np.nanmin(effective_sample_size(z))),
         chains=chains,
         warmup=warmup,
     )
+
+
+def most_likely_given_spread(
+    target: Target, draws: np.ndarray, progress: Callable[[str, int, int], None] | None = None
+) -> np.ndarray:
+    """The most likely coordinates where studies differ as much as in the median draw.
+
+    Not the most likely of all, which makes the spread between studies far too wide, as always where levels are fitted
+    beside their spread; and not the medians of each parameter, which together need not fit anything.
+    """
+    held = np.isin([*target.names, *[""] * (target.size - len(target.names))], list(SPREAD.values()))
+    _, both = _compiled(target)
+    done = 0
+
+    def counted(x: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal done
+        done += 1
+        if progress:
+            progress("settling on typical values", min(done, MOST_STEPS), MOST_STEPS)
+        value, gradient = both(x)
+        return float(value), np.where(held, 0.0, gradient)
+
+    return minimize(counted, np.median(draws, axis=0), jac=True, method="L-BFGS-B", options=SEARCH).x
 
 
 def no_u_turn(

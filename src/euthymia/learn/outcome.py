@@ -77,16 +77,16 @@ def _put(place: Path, posterior: Posterior, texts: dict[str, str]) -> list[Path]
 
 
 def _values(posterior: Posterior) -> str:
-    """model.csv with the most likely value and the 90 % range of every fitted parameter; what the data could not tell
-    is called assumed."""
+    """model.csv with the typical value and the 90 % range of every fitted parameter; what the data could not tell is
+    called assumed."""
     text = (files("euthymia.evidence") / "data" / VALUES).read_text(encoding="utf-8")
-    best = posterior.fit.target.values(jnp.asarray(posterior.fit.best))
+    typical = posterior.fit.target.values(jnp.asarray(posterior.typical))
     told = {m.id: m for m in moved(posterior)}
     lines = text.splitlines()
     for k, line in enumerate(lines):
         id = line.partition(",")[0]
         if id in told:
-            lines[k] = _row(line, float(best[id]), told[id])
+            lines[k] = _row(line, float(typical[id]), told[id])
     return "\n".join(lines) + "\n"
 
 
@@ -96,7 +96,7 @@ def _row(line: str, value: float, told: Moved) -> str:
     unit, species, note = cells[2], cells[6], cells[10].partition("; range:")[0].partition("; prior")[0]
     low, high = min(told.posterior[1], value), max(told.posterior[2], value)
     prior = f"prior {told.prior[0]:.3g} ({told.prior[1]:.3g} to {told.prior[2]:.3g}); {verdict(told)} by the data"
-    where = "maximum a posteriori with the levels of the studies; range: 90 % of the posterior draws"
+    where = "most likely with the levels of studies, given their spread; range: 90 % of the posterior draws"
     said = ("assumed", species, "", "", "no") if verdict(told) == NOT else ("calibrated", species, SOURCE, where, "yes")
     out = StringIO()
     row = (cells[0], f"{value:.6g}", unit, f"{low:.4g}", f"{high:.4g}", *said)
@@ -123,7 +123,8 @@ def _provenance(posterior: Posterior) -> str:
         "patients per arm": len(fit.target.replicas.people[0]),
         "trials": [t.trial for t in fit.target.trials],
         "endpoints": len(fit.target.endpoints),
-        "method": "maximum a posteriori; draws by the no-U-turn sampler in coordinates of the Laplace approximation",
+        "method": "draws by the no-U-turn sampler in coordinates of the Laplace approximation; values are the most "
+        "likely given the median spread between studies",
         "log density": round(fit.log_density, 2),
         "gradients": fit.steps,
         "chains": posterior.chains,

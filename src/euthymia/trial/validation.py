@@ -306,7 +306,7 @@ def _row(
 ) -> Row:
     lower50, upper50, lower90, upper90 = np.percentile(repeated, PERCENTILES)
     known = not np.isnan(seen.value)
-    sign = ">" if e.measure == "relapsed" else "≤"
+    sign = ">" if "relapse" in e.measure and e.measure != "not relapsed" else "≤"
     name = e.measure
     if e.fall != 0.5:
         name += f" (a fall by {100 * e.fall:g} %)"
