@@ -3,16 +3,18 @@
 import re
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from euthymia.course.result import evidence_hash
 from euthymia.errors import UserError
 from euthymia.report.replica import design, given, points, time_courses, write_replica
 from euthymia.report.rows import miss, published, value
 from euthymia.report.table import replica_text
 from euthymia.report.validation import headline, page, write_validation
-from euthymia.report.validation_markdown import write_markdown
+from euthymia.report.validation_markdown import PAGE, write_markdown
 from euthymia.trial.document import KIND, catalogue, load
 from euthymia.trial.observed import observed
 from euthymia.trial.validation import Row, Validation
@@ -290,3 +292,9 @@ def test_the_page_of_the_documentation_holds_every_value_in_tables_of_even_width
     assert len(tables) > len({r.trial for r in validation.rows})
     for lines in tables:
         assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+
+
+def test_the_page_in_the_documentation_is_of_this_evidence_and_names_every_trial():
+    text = (Path(__file__).parents[2] / "docs" / PAGE).read_text(encoding="utf-8")
+    assert f"Evidence `{evidence_hash()[:12]}`" in text, "the evidence has changed: run `make docs`"
+    assert all(f"\n### {t.trial}\n" in text for t in catalogue())

@@ -121,8 +121,9 @@ class Validation:
         )
 
     def totals(self) -> tuple[Total, ...]:
-        """By set, then by kind."""
-        sets = [*dict.fromkeys(r.set for r in self.rows), *(["fitted"] if any(r.fitted for r in self.rows) else [])]
+        """By set, then by kind; and of the values fitted, where they are not all of the calibration set."""
+        partly = len({r.fitted for r in self.rows if r.set == "calibration"}) == 2
+        sets = [*dict.fromkeys(r.set for r in self.rows), *(["fitted"] if partly else [])]
         kinds = [k for k in ("rate", "change", "difference", "time", "effect") if any(r.kind == k for r in self.rows)]
         return tuple(self.total(s, k) for s in sets for k in (*kinds, "all") if self.total(s, k).rows)
 
