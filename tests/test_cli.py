@@ -30,6 +30,9 @@ def run(capsys, *words: str) -> tuple[int, str, str]:
 QUICK = ("--patients", "40", "--weeks", "1")
 
 REFUSED = {
+    "calibrating on too few": (("calibrate", "-n", "3"), "at least 100 patients, got 3"),
+    "calibrating with one chain": (("calibrate", "--chains", "1"), "at least 2 chains, got 1"),
+    "a page where none can be": (("validate", "--page", "/dev/null/x"), "cannot write into /dev/null/x"),
     "unknown protocol": (("simulate", "ketamine-iv-sngle"), "ketamine-iv-single"),
     "no patients": (("simulate", "saline-iv", "--patients", "0"), "at least 1"),
     "too long": (("simulate", "saline-iv", "--weeks", "105"), "104"),

@@ -193,6 +193,8 @@ def validate(
     if only not in (None, "calibration", "validation"):
         raise UserError(f"--set {only!r} is no set of trials; allowed: calibration, validation.")
     check_writable(out)
+    if page is not None:
+        check_writable(page)
     use_compilation_cache()
     with progress_bar() as bar:
         task = bar.add_task("trials")
@@ -211,8 +213,8 @@ def validate(
 def calibrate(
     patients: ReplicaPatients = 256,
     seed: Seed = 1,
-    draws: Annotated[int, typer.Option(help="Draws of the posterior by each chain.")] = 100,
-    chains: Annotated[int, typer.Option(help="Chains, each in a thread of its own.")] = 2,
+    draws: Annotated[int, typer.Option(help="Draws of the posterior by each chain, at least 4.")] = 100,
+    chains: Annotated[int, typer.Option(help="Chains, each in a thread of its own, at least 2.")] = 2,
     leave_out: Annotated[
         bool,
         typer.Option("--leave-out", help="First predict each trial by a fit to the others, to compare structures."),
@@ -221,11 +223,17 @@ def calibrate(
     out: Out = Path("calibration"),
 ) -> None:
     """Fit the population to the calibration trials; write values, draws, and what the data could not tell."""
+    from euthymia.errors import UserError
     from euthymia.learn import calibrate as room
     from euthymia.learn import left_out
     from euthymia.learn.likelihood import target
     from euthymia.learn.outcome import describe, write
+    from euthymia.trial.validation import MINIMUM_PATIENTS
 
+    wanted = (("patients", patients, MINIMUM_PATIENTS), ("draws of a chain", draws, 4), ("chains", chains, 2))
+    for name, given, least in wanted:
+        if given < least:
+            raise UserError(f"a calibration needs at least {least} {name}, got {given}.")
     check_writable(out)
     use_compilation_cache()
     with progress_bar() as bar:
