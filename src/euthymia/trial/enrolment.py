@@ -355,7 +355,7 @@ def _by_arm(bench: Bench, c: Cohort, arm: np.ndarray) -> np.ndarray:
     published = np.zeros(len(c), bool)
     for a, calendar in enumerate(given):
         rows = np.flatnonzero(arm == a)
-        known = bench.block.published[a] if a < len(bench.block.published) else None
+        known = bench.block.published[a]
         if len(rows) and known:
             scores[rows], published[rows] = _published(bench, known, c.pick(rows)), True
         elif len(rows):
