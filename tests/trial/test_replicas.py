@@ -3,13 +3,15 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from euthymia import evidence
 from euthymia.course.simulate import simulate_schedule
 from euthymia.course.variants import Variants
 from euthymia.patient.population import draw
 from euthymia.trial.document import load
-from euthymia.trial.replicas import build, calendar, madrs, mirrored
+from euthymia.trial.replicas import build, calendar, madrs, mirrored, pack
 
 TRIALS = tuple(load(name) for name in ("murrough-2013", "daly-2018-japan", "transform-3"))
 PEOPLE = mirrored(draw("TRD", 12, 4))
@@ -66,3 +68,13 @@ def test_an_assumed_value_ends_with_its_block():
     with evidence.assume({"depression.gain": 3.0}):
         assert evidence.value("depression.gain") == 3.0
     assert evidence.value("depression.gain") == evidence.parameter("depression.gain").value
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=30))
+def test_courses_packed_into_lanes_never_overlap_and_make_no_lane_longer_than_the_longest(lengths):
+    taken = set()
+    for (lane, first), length in zip(pack(lengths), lengths, strict=True):
+        steps = {(lane, k) for k in range(first, first + length)}
+        assert first >= 0 and first + length <= max(lengths)
+        assert not taken & steps
+        taken |= steps

@@ -22,7 +22,8 @@ from euthymia.trial.replicas import Arms, readout
 LEVELS = 500
 """Draws of the level of an unseen study."""
 STEPS = 30
-"""Of the quasi-Newton search, which begins where all trials together are most likely."""
+"""Of the quasi-Newton search, which begins where all trials together are most likely: where it has not yet gone all the
+way, what was left out still has some say. Structures share that, so compare them; do not read one alone."""
 
 
 class LeftOut(NamedTuple):
