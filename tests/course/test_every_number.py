@@ -23,7 +23,10 @@ from euthymia.drug.occupancy import Receptor
 from euthymia.evidence import parameters
 from euthymia.harm.acute import AcuteHarm
 from euthymia.illness.background import EARLY, Background
+from euthymia.illness.bipolar import ANTIDEPRESSANTS, STABILISERS, Bipolar, ketamine_tilt, tilts
 from euthymia.illness.depression import Depression
+from euthymia.illness.ptsd import Extinction, Ptsd
+from euthymia.illness.relative import RATIOS, Relative
 from euthymia.patient import POPULATIONS, draw
 from euthymia.patient.population import VARIED
 
@@ -89,7 +92,7 @@ def test_every_class_of_plain_numbers_takes_them_from_the_evidence():
     from_rows = {cls for cls, _, _ in filled()}
     # these are put together from several rows, or hold switches and inputs of the user; listed so that a new class
     # of numbers has to be thought about
-    put_together = {"Plasticity", "Background", "Input"}
+    put_together = {"Plasticity", "Background", "Input", "Relative"}
     assert {cls.__name__ for cls, _ in modules() if cls not in from_rows} <= put_together
 
 
@@ -124,6 +127,20 @@ KNOWN = {
     "interactions.py": {3, 0.05},  # devices in the nasal studies; weight that keeps an unmoved factor at 1
     "linear.py": {1e-5},  # least gap of coincident modes
     "acute.py": {92},  # maximum of the CADSS
+    "ptsd.py": {80},  # length of the CAPS-5
+    "bipolar.py": {
+        12,  # h, the step of the poles
+        0.7,
+        0.3,
+        14,
+        4,  # where an episode begins and ends, and the shortest that is one
+        8,
+        0.02,  # guards: the least peak and share of a score
+        4001,
+        0.04,
+        1e-7,  # of the quadrature and the search for a tilt
+        3,  # exponents of the potential
+    },
 }
 
 
@@ -158,6 +175,14 @@ def exercise():
         evidence.fill(OtherRoute, prefix, analyte="R-ketamine")
     Depression.from_evidence()
     AcuteHarm.from_evidence()
+    Bipolar.from_evidence()
+    for kind in (*STABILISERS, *ANTIDEPRESSANTS):
+        tilts(kind)
+    ketamine_tilt()
+    Ptsd.from_evidence()
+    Extinction.from_evidence()
+    for illness in RATIOS:
+        Relative.of(illness)
     for expectancy in EARLY:
         Background.of(expectancy, inpatient=True)
     for population in POPULATIONS:

@@ -60,15 +60,20 @@ def test_ups_and_downs_start_at_rest_and_reach_their_published_spread(depression
     patients, days = 2000, 120
     daily = jnp.asarray(np.random.default_rng(5).standard_normal((days, patients)))
     t = jnp.array([0.0, 60.0, 90.0, 119.0]) * DAY
-    path = np.asarray(depression.fluctuation(t, daily, jnp.ones(patients)))
+    sd = depression.fluctuation_sd(jnp.ones(patients), jnp.zeros(patients))
+    path = np.asarray(depression.fluctuation(t, daily, sd))
     assert np.all(path[0] == 0)
     grown = 1 - np.exp(-2 * 119 * DAY / evidence.value("depression.fluctuation_time"))
     expected = evidence.value("depression.sd_fluctuation") * np.sqrt(grown)
     assert path[-1].std() == pytest.approx(expected, rel=4 / np.sqrt(2 * patients))
     kept = np.corrcoef(path[1], path[2])[0, 1]
     assert kept == pytest.approx(np.exp(-30 * DAY / evidence.value("depression.fluctuation_time")), abs=0.09)
-    steadier = np.asarray(depression.fluctuation(t, daily, jnp.zeros(patients)))
-    assert steadier == pytest.approx(path * evidence.value("depression.fluctuation_not_resistant"))
+
+
+def test_who_is_not_resistant_is_steadier_and_who_is_labile_less_steady(depression):
+    sd = np.asarray(depression.fluctuation_sd(jnp.array([1.0, 0.0, 1.0]), jnp.array([0.0, 0.0, 2.0])))
+    assert sd[1] / sd[0] == pytest.approx(evidence.value("depression.fluctuation_not_resistant"))
+    assert sd[2] / sd[0] == pytest.approx(np.exp(2 * evidence.value("depression.sd_lability")))
 
 
 def test_ups_and_downs_run_straight_between_days(depression):

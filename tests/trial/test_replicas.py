@@ -39,7 +39,9 @@ def test_scores_are_those_of_the_engine(replicas, true):
 
 def test_everybody_appears_twice_with_opposite_ups_and_downs(replicas, true):
     one, other = np.split(np.log(true / np.tile(replicas.arms.baseline, 2)[:, None]), 2, axis=-1)
-    expected = evidence.value("depression.sd_fluctuation") * np.asarray(replicas.arms.ups_and_downs)
+    lability = np.asarray(replicas.arms.z["depression.lability"])
+    size = evidence.value("depression.sd_fluctuation") * np.exp(evidence.value("depression.sd_lability") * lability)
+    expected = size * np.asarray(replicas.arms.ups_and_downs)
     below = (true.max(axis=(-1,)) < 60)[..., None] & np.ones_like(one, bool)  # the scale ends at 60
     np.testing.assert_allclose(((one - other) / 2)[below], expected[below], atol=1e-9)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from string import ascii_lowercase
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,7 @@ from euthymia.errors import UserError
 if TYPE_CHECKING:
     from euthymia.course.result import Course
 
+POPULATIONS = "TRD, MDD, healthy, bipolar depression, rapid cycling bipolar depression, bipolar euthymia"
 INTERRUPTED = 130  # the exit code shells give to Ctrl-C
 
 app = typer.Typer(
@@ -182,7 +184,7 @@ def _print_table(courses: Sequence["Course"]) -> None:
             if r is None:
                 cells.append("-")
                 continue
-            mark = notes.setdefault(r.contains.split(" who respond")[0], "ab"[len(notes)] if len(notes) < 2 else "c")
+            mark = notes.setdefault(r.contains.split(" who respond")[0], ascii_lowercase[len(notes)])
             digits = 0 if abs(r.value) >= 100 or r.unit == "%" else 1
             if r.unit == "h":
                 cells.append(f"{_spoken(r.value)} ({_spoken(r.low)} to {_spoken(r.high)}) {mark}")
@@ -193,7 +195,7 @@ def _print_table(courses: Sequence["Course"]) -> None:
     for text, mark in notes.items():
         console.print(f"{mark}: {text}", style="dim")
     for course in courses:
-        for warning in course.warnings:
+        for warning in (*(w.warning for w in course.protocol.warnings), *course.warnings):
             console.print(f"Warning, {course.protocol.name}: {warning}.")
     console.print(DISCLAIMER, style="dim")
 
@@ -208,7 +210,10 @@ def simulate(
     ] = None,
     seed: Seed = 1,
     out: Out = Path("results"),
-    population: Annotated[str | None, typer.Option(help="TRD, MDD or healthy; default: the protocol's.")] = None,
+    population: Annotated[
+        str | None,
+        typer.Option(help=f"One of {POPULATIONS}; default: the protocol's."),
+    ] = None,
     comedication: Annotated[
         list[str] | None,
         typer.Option(help="An inhibitor or inducer that everybody takes, e.g. rifampicin; repeatable."),
@@ -282,6 +287,33 @@ def demo(patients: Patients = 1000, seed: Seed = 1, out: Out = Path("demo")) -> 
     ladder = [step._asdict() for step in dose_ladder(courses[0].people)]
     _print_table(courses)
     _write(courses, out, started, ladder)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="exposure-lag, stabiliser or rapid-cycling.")],
+    patients: Patients = 500,
+    draws: Annotated[int, typer.Option(help="Draws of what is uncertain.")] = 20,
+    seed: Seed = 1,
+    out: Out = Path("answers"),
+) -> None:
+    """Answer one of the questions people bring, with a picture and how sure it is."""
+    from euthymia.course.store import write_whole
+    from euthymia.report.answer import write_answer
+    from euthymia.trial.questions import ask as answered
+
+    check_writable(out)
+    use_compilation_cache()
+    with progress_bar() as bar:
+        task = bar.add_task(question, total=None)
+        answer = answered(question, patients, draws, seed, lambda k, n: bar.update(task, completed=k, total=n))
+    print(f"{answer.question}\n{answer.said}")
+    for limit in answer.limits:
+        print(f"- {limit}.")
+    print(DISCLAIMER)
+    page, table = out / f"{answer.name}.html", out / f"{answer.name}.csv"
+    write_whole(table, lambda p: answer.table().write_csv(p))
+    print(f"\nPage: {write_answer(answer, page)}\nData: {table}")
 
 
 @app.command()

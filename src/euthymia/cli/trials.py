@@ -219,16 +219,23 @@ def calibrate(
         bool,
         typer.Option("--leave-out", help="First predict each trial by a fit to the others, to compare structures."),
     ] = False,
+    illness: Annotated[
+        str, typer.Option(help="depression, then bipolar disorder, which builds on what depression has taught.")
+    ] = "depression",
     adopt: Annotated[bool, typer.Option("--adopt", help="Let this installation use the result.")] = False,
     out: Out = Path("calibration"),
 ) -> None:
     """Fit the population to the calibration trials; write values, draws, and what the data could not tell."""
+    from euthymia import evidence
     from euthymia.errors import UserError
     from euthymia.learn import calibrate as room
-    from euthymia.learn import left_out
-    from euthymia.learn.likelihood import target
-    from euthymia.learn.outcome import describe, write
+    from euthymia.learn import left_out, poles
+    from euthymia.learn.likelihood import PRIOR_OF, target
+    from euthymia.learn.outcome import Outcome, describe, write
     from euthymia.trial.validation import MINIMUM_PATIENTS
+
+    if illness not in PRIOR_OF:
+        raise UserError(f"there is no calibration of {illness!r}; known: {', '.join(PRIOR_OF)}.")
 
     wanted = (("patients", patients, MINIMUM_PATIENTS), ("draws of a chain", draws, 4), ("chains", chains, 2))
     for name, given, least in wanted:
@@ -242,12 +249,17 @@ def calibrate(
         def report(what: str, done: int, of: int) -> None:
             bar.update(task, description=what, completed=done, total=of)
 
-        aim = target(patients=patients, seed=seed)
-        found = room.fit(aim, progress=report)
-        left = left_out.leave_out(aim, found.best, seed, report) if leave_out else ()
-        posterior = room.sample(found, draws, chains, seed=seed, progress=report)
-    print(describe(posterior))
+        cohorts = None
+        if illness == "bipolar disorder":
+            cohorts = poles.fit(seed, progress=lambda done, of: report("following cohorts", done, of))
+        with evidence.assume(cohorts.values if cohorts else {}):
+            aim = target(patients=patients, seed=seed, illness=illness)
+            found = room.fit(aim, progress=report)
+            left = left_out.leave_out(aim, found.best, seed, report) if leave_out else ()
+            posterior = room.sample(found, draws, chains, seed=seed, progress=report)
+    outcome = Outcome(posterior, cohorts)
+    print(describe(outcome))
     if left:
         print(f"\n{left_out.describe(left)}")
-    for path in write(posterior, out, adopt):
+    for path in write(outcome, out, adopt):
         print(f"Written: {path}")

@@ -10,15 +10,15 @@ from jax import Array
 
 from euthymia import evidence
 from euthymia.brain.plasticity import STATES, OtherRoute, Plasticity
-from euthymia.course.engine import Drive, Steps, integrate
-from euthymia.course.plan import Pathway
+from euthymia.course.engine import Drive, integrate
+from euthymia.course.setting import Setting, Timing
+from euthymia.course.symptoms import symptoms
 from euthymia.course.variants import Variants
 from euthymia.drug.compounds import ng_per_mL
 from euthymia.drug.occupancy import Receptor
 from euthymia.harm.acute import AcuteHarm
-from euthymia.illness.background import Background
-from euthymia.illness.depression import Depression, score
-from euthymia.patient.population import Patients
+from euthymia.illness.depression import Depression
+from euthymia.patient.population import Patients, illness_of
 from euthymia.patient.random import Draws, normals
 
 BATCH = 512
@@ -29,53 +29,6 @@ ALWAYS = ("ketamine", "norketamine", "occupancy", "surge", *STATES)
 """Variables of drug and brain that every course has, zero without ketamine."""
 
 WATCHED = ("occupancy", "surge", "bdnf", "ketamine", "S-ketamine", "norketamine")
-
-
-Numbers = Any
-"""An array: NumPy's outside compiled code, JAX's inside."""
-
-
-class Timing(eqx.Module):
-    """The plan's times as arrays for the compiled code.
-
-    observe_h, session_at, minute: per observation; since_session_h: hours since the last session and the one before,
-    [2, times]; amount_of, inflow_of, session_of: per segment; observed: segment that ends at each observation (-1: the
-    start); earlier: per session, how many ketamine sessions came before.
-    """
-
-    steps: Steps
-    observe_h: Numbers
-    since_session_h: Numbers
-    session_at: Numbers
-    minute: Numbers
-    amount_of: Numbers
-    inflow_of: Numbers
-    amount_counts: Numbers
-    inflow_counts: Numbers
-    session_of: Numbers
-    observed: Numbers
-    earlier: Numbers
-    days: int = eqx.field(static=True)
-
-
-class Setting(eqx.Module):
-    """What holds for everybody in the course. Amounts and durations are arrays, so that a new dose needs no new
-    compilation: dose_mg, dose_mg_per_kg, cap_mg are per distinct dose (a dose is the sum of the first two, at most the
-    third); input_h is per entry, 1 where the input arrives at once.
-    """
-
-    background: Background
-    multicentre: Numbers
-    antidepressants: tuple[tuple[Numbers, Numbers, Numbers], ...]
-    dose_mg: Numbers
-    dose_mg_per_kg: Numbers
-    cap_mg: Numbers
-    input_h: Numbers
-    variants: Variants = eqx.field(static=True)
-    pathways: tuple[Pathway, ...] = eqx.field(static=True)
-    doses: tuple[tuple[int, float, str], ...] = eqx.field(static=True)  # pathway, enantiomer share, input key
-    entries: tuple[tuple[int, int], ...] = eqx.field(static=True)  # dose, input
-    absorption: tuple[tuple[str, float], ...] = eqx.field(static=True)
 
 
 def drug_drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive, dict[str, Array]]:
@@ -136,8 +89,9 @@ def _other_routes(variants: Variants) -> tuple[OtherRoute, ...]:
 
 def _chain(setting: Setting, patients: Patients) -> Plasticity:
     v, depression = setting.variants, Depression.from_evidence()
+    own = jnp.exp(depression.sd_durability * patients.z["depression.durability"])
     return Plasticity.from_evidence(
-        durability=jnp.exp(depression.sd_durability * patients.z["depression.durability"]),
+        durability=setting.relative.durability * own,
         ampa_block=float(v.ampa_antagonist == "yes"),
         mtorc1_block=float(v.rapamycin == "yes" and v.mtorc1 == "required"),
         brake=float(v.over_block == "on"),
@@ -154,6 +108,12 @@ def draw_batch(timing: Timing, patients: Patients) -> Draws:
         "dissociation session": sessions,
         "blood pressure session": sessions,
     }
+    illness = illness_of(patients.population)
+    if illness == "ptsd":
+        streams["CAPS-5 rating"] = np.asarray(timing.minute)
+    if illness == "bipolar":
+        steps = np.arange(len(timing.pole) - 1)
+        streams |= {"depressive pole": steps, "manic pole": steps, "YMRS rating": np.asarray(timing.minute)}
     return normals(patients.seed, streams, patients.index, compiled=True)
 
 
@@ -201,25 +161,9 @@ def read_out(
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Symptoms and harms from what `advance` found (`NEEDED`): by name, [times, patients]; and by session,
     [sessions, patients]."""
-    t, sessions = timing.observe_h, len(timing.earlier)
-    depression, harm = Depression.from_evidence(), AcuteHarm.from_evidence()
+    sessions, harm = len(timing.earlier), AcuteHarm.from_evidence()
+    values = symptoms(setting, timing, patients, draws, brain)
     zero = jnp.zeros_like(brain["occupancy"])
-    plastic = depression.readout(brain["functional"], brain["labile"], brain["consolidated"])
-    values: dict[str, Array] = {}
-    kept = depression.age_factor(patients.age_y)
-    values["drug effect"] = kept * plastic * depression.own_gain(patients.z["depression.gain"]) * setting.multicentre
-    own = depression.own_antidepressant_gain(patients.z["depression.antidepressant_gain"], patients.resistant)
-    values["antidepressant effect"] = kept * depression.adaptation(t, setting.antidepressants)[:, None] * own
-    level = setting.background.level(t, timing.since_session_h)
-    readiness = jnp.exp(evidence.value("background.sd_between_patients") * patients.z["background"])
-    values["background effect"] = kept * level[:, None] * readiness
-    values["fluctuation"] = depression.fluctuation(t, draws["fluctuation"], patients.resistant)
-    treated = values["drug effect"] + values["antidepressant effect"] + values["background effect"]
-    for name, response in {"MADRS": treated, "MADRS untreated": values["background effect"]}.items():
-        values[name] = score(patients.baseline_madrs, response - values["fluctuation"])
-    rated = values["MADRS"] + depression.rating_noise * draws["rating"]
-    values["MADRS rated"] = jnp.clip(jnp.where(patients.baseline_madrs > 0, jnp.round(rated), 0.0), 0, 60)
-
     by_session: dict[str, Array] = {}
     if sessions:
         earlier = timing.earlier[:, None]
@@ -277,4 +221,7 @@ def run_batch(setting: Setting, timing: Timing, patients: Patients) -> tuple[dic
     blank: Any = np.zeros((len(timing.observe_h), len(patients)))
     needed: Any = {name: brain.get(name, blank) for name in NEEDED}
     values, by_session = read_out(setting, timing, patients, draw_batch(timing, patients), needed, peak)
-    return brain | values, by_session
+    values = brain | values
+    if timing.reported is not None:
+        values = {name: x[timing.reported] for name, x in values.items()}
+    return values, by_session

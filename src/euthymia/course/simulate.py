@@ -12,20 +12,24 @@ import numpy as np
 import polars as pl
 
 from euthymia import evidence
-from euthymia.course.batch import BATCH, Setting, Timing, compile_read_out, run_batch
+from euthymia.course.batch import BATCH, compile_read_out, run_batch
 from euthymia.course.engine import Steps
 from euthymia.course.mesh import build_mesh
 from euthymia.course.observe import default_times
 from euthymia.course.outcomes import patient_outcomes
 from euthymia.course.plan import Plan, make_plan
 from euthymia.course.result import UNITS, Course, Provenance, check_times, course_frame, evidence_hash, release
+from euthymia.course.setting import BipolarSetting, PtsdSetting, Setting, Tilt, Timing
 from euthymia.course.store import Parts, bytes_needed, narrow
 from euthymia.course.variants import Variants
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.drug.dispositions import fastest_rate_per_h
 from euthymia.errors import UserError
 from euthymia.illness.background import Background
-from euthymia.patient.population import Patients, draw
+from euthymia.illness.bipolar import STABILISERS, STEP_H, Bipolar, ketamine_tilt, poles, tilts
+from euthymia.illness.ptsd import Extinction, Ptsd
+from euthymia.illness.relative import Relative
+from euthymia.patient.population import Patients, draw, has_poles, illness_of
 from euthymia.protocol import Protocol, fingerprint, load, schedule
 from euthymia.protocol.calendar import Schedule
 
@@ -40,9 +44,26 @@ ABSORPTION_INPUTS = tuple(
     p.id.removeprefix("absorption.") for p in evidence.model_parameters() if p.id.startswith("absorption.")
 )
 ANTIDEPRESSANT_SIZE = {"quetiapine XR": "depression.quetiapine_factor"}
+MOOD_STABILISERS = ("lithium", "valproate")
+"""Which in unipolar depression do nothing that is modelled."""
 
 
-def _timing(plan: Plan, calendar: Schedule, observe_h: np.ndarray, level: float) -> Timing:
+def _pole_times(observe_h: np.ndarray) -> np.ndarray:
+    """The ends of the poles' steps, 0 included, as far as the observations reach."""
+    return STEP_H * np.arange(np.ceil(observe_h[-1] / STEP_H) + 1)
+
+
+def _own_times(calendar: Schedule, observe_h: np.ndarray, illness: str) -> np.ndarray:
+    """Times (h) the illness's own equations look at, beside those asked for."""
+    if illness == "bipolar":
+        return _pole_times(observe_h)
+    exposures = np.array(calendar.exposures_h)
+    return exposures[exposures <= observe_h[-1]]
+
+
+def _timing(
+    plan: Plan, calendar: Schedule, observe_h: np.ndarray, level: float, asked_h: np.ndarray, illness: str
+) -> Timing:
     fastest = max((fastest_rate_per_h(p.disposition) for p in plan.pathways), default=1.0)
     mesh = build_mesh(plan.breaks_h, plan.kind, level, fastest)
     session_h = np.array([a.time_h for a in calendar.administrations if a.time_h < observe_h[-1]])
@@ -63,11 +84,38 @@ def _timing(plan: Plan, calendar: Schedule, observe_h: np.ndarray, level: float)
         session_of=np.asarray(plan.session_of),
         observed=np.asarray(plan.observed - 1),
         earlier=np.asarray(np.concatenate([[0.0], np.cumsum(active)])[:-1]),
+        pole=np.searchsorted(observe_h, _pole_times(asked_h)) if illness == "bipolar" else None,
+        exposed=np.isin(observe_h, calendar.exposures_h).astype(float) if illness == "ptsd" else None,
+        reported=None if illness == "depression" else np.searchsorted(observe_h, asked_h),
         days=int(np.ceil(observe_h[-1] / 24.0)) + 1,
     )
 
 
-def _setting(plan: Plan, calendar: Schedule, variants: Variants, absorption: Mapping[str, float]) -> Setting:
+def _tilts(calendar: Schedule) -> tuple[Tilt, ...]:
+    return tuple(
+        Tilt(
+            np.asarray(d.start_h),
+            np.asarray(np.inf if d.stop_h is None else d.stop_h),
+            np.asarray(depressive),
+            np.asarray(manic),
+            np.asarray(float(d.kind in STABILISERS)),
+        )
+        for d in calendar.daily
+        for depressive, manic in [tilts(d.kind)]
+    )
+
+
+def _own(calendar: Schedule, illness: str) -> BipolarSetting | PtsdSetting | None:
+    if illness == "bipolar":
+        return BipolarSetting(Bipolar.from_evidence(), *poles(), _tilts(calendar), ketamine_tilt())
+    if illness == "ptsd":
+        return PtsdSetting(Ptsd.from_evidence(), Extinction.from_evidence())
+    return None
+
+
+def _setting(
+    plan: Plan, calendar: Schedule, variants: Variants, absorption: Mapping[str, float], illness: str
+) -> Setting:
     design = calendar.design
     treatments = tuple(
         (
@@ -76,12 +124,15 @@ def _setting(plan: Plan, calendar: Schedule, variants: Variants, absorption: Map
             np.asarray(evidence.value(ANTIDEPRESSANT_SIZE[d.kind]) if d.kind in ANTIDEPRESSANT_SIZE else 1.0),
         )
         for d in calendar.daily
+        if illness != "bipolar" and d.kind not in MOOD_STABILISERS
     )
     return Setting(
         # as arrays: another design needs no new compilation
         background=jax.tree.map(np.asarray, Background.of(design.expectancy, design.setting == "inpatient")),
         multicentre=np.asarray(evidence.value("depression.multicentre_factor") if design.sites == "many" else 1.0),
         antidepressants=treatments,
+        relative=jax.tree.map(np.asarray, Relative.of(illness)),
+        own=jax.tree.map(np.asarray, _own(calendar, illness)),
         dose_mg=np.asarray([d.mg or 0.0 for d in plan.doses]),
         dose_mg_per_kg=np.asarray([d.mg_per_kg or 0.0 for d in plan.doses]),
         cap_mg=np.asarray([np.inf if d.cap_mg is None else d.cap_mg for d in plan.doses]),
@@ -116,13 +167,20 @@ def prepare(
     absorption: Mapping[str, float] | None = None,
     dispositions: Mapping[str, str] | None = None,
     level: float = MESH_LEVEL,
+    illness: str = "depression",
 ) -> tuple[Plan, Setting, Timing]:
-    """Everything about a course that does not depend on the patients. level: of the mesh; higher is finer."""
+    """Everything about a course that does not depend on the patients.
+
+    level: of the mesh; higher is finer; illness: depression, bipolar or ptsd, whose own times are then observed too.
+    """
     warnings = _check_absorption(absorption or {})
+    asked_h = observe_h
+    if illness != "depression":
+        observe_h = np.union1d(observe_h, _own_times(calendar, observe_h, illness))
     plan = make_plan(calendar.administrations, observe_h, dispositions, absorption)
     plan = replace(plan, warnings=plan.warnings + warnings)
-    setting = _setting(plan, calendar, variants, absorption or {})
-    return plan, setting, _timing(plan, calendar, observe_h, level)
+    setting = _setting(plan, calendar, variants, absorption or {}, illness)
+    return plan, setting, _timing(plan, calendar, observe_h, level, asked_h, illness)
 
 
 def simulate(
@@ -168,7 +226,9 @@ def simulate(
         else check_times(observe_h, horizon)
     )
     variants = variants or Variants()
-    plan, setting, timing = prepare(calendar, times, variants, absorption, dispositions)
+    plan, setting, timing = prepare(
+        calendar, times, variants, absorption, dispositions, illness=illness_of(people.population)
+    )
     provenance = Provenance(
         protocol=document.name,
         protocol_hash=fingerprint(document),
@@ -192,7 +252,7 @@ def simulate(
         parts = Parts(Path(out), run, ("course", "outcomes"))
     kept = max(BATCH, int(MEMORY_BYTES / bytes_needed(1, len(times), VARIABLES)))
     values, sessions, table = _run(setting, timing, calendar, people, times, kept, parts, workers, progress)
-    warnings = plan.warnings
+    warnings = plan.warnings + beyond_evidence(calendar, people.population)
     if kept < len(people):
         where = f"all are in {out}" if out is not None else "give a folder (out) to store all"
         warnings += (f"time courses of the first {kept:,} of {len(people):,} patients are in memory; {where}",)
@@ -209,6 +269,24 @@ def simulate(
         provenance=provenance,
         stored=Path(out) if out is not None else None,
     )
+
+
+def beyond_evidence(calendar: Schedule, population: str) -> tuple[str, ...]:
+    """What of a course no human data support, in words."""
+    if not any(a.compound in COMPOUNDS for a in calendar.administrations):
+        return ()
+    if calendar.exposures_h:
+        return ("extrapolation: that ketamine helps exposure therapy is known from rats alone",)
+    if not has_poles(population):
+        return ()
+    said = ["extrapolation: mixed states under ketamine have no human data"]
+    if not any(d.kind in STABILISERS for d in calendar.daily):
+        said.append("extrapolation: no trial gave ketamine in bipolar disorder without a mood stabiliser")
+    if population.startswith("rapid cycling"):
+        said.append("extrapolation: no trial tells how ketamine works in rapid cycling")
+    if population.endswith("euthymia"):
+        said.append("extrapolation: no trial gave ketamine between episodes of bipolar disorder")
+    return tuple(said)
 
 
 def population_hash(people: Patients) -> str:
@@ -270,6 +348,6 @@ def simulate_schedule(
     calendar: Schedule, people: Patients, observe_h: np.ndarray, variants: Variants
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Values and sessions of a bare calendar, without a document or files: for tables and charts over many doses."""
-    _, setting, timing = prepare(calendar, observe_h, variants)
+    _, setting, timing = prepare(calendar, observe_h, variants, illness=illness_of(people.population))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return _part(setting, timing, people, pool)

@@ -5,8 +5,9 @@
 
 F, S, C: plasticity (brain); U: oral antidepressant adaptation, U' = (on - U)/tU, into the same readout; P: the response
 that is not the drug's (background); s: how response of every kind lessens with age; w: the patient's own ups and downs,
-an Ornstein-Uhlenbeck process. The exponential keeps scores positive and makes drug, antidepressant and non-drug
-response sub-additive in points; a limit to their sum was tried and the calibration trials spoke against it.
+an Ornstein-Uhlenbeck process, larger in some patients than in others. The exponential keeps scores positive and makes
+drug, antidepressant and non-drug response sub-additive in points; a limit to their sum was tried and the calibration
+trials spoke against it.
 """
 
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ class Depression(eqx.Module):
     sd_antidepressant_gain: float
     antidepressant_time: float
     sd_fluctuation: float
+    sd_lability: float
     fluctuation_not_resistant: float
     fluctuation_time: float
     rating_noise: float
@@ -62,9 +64,10 @@ class Depression(eqx.Module):
         """How much is left of the response of somebody of the reference age."""
         return jnp.exp(-self.age_slope * (age_y - self.reference_age))
 
-    def fluctuation_sd(self, resistant: Array) -> Array:
-        """Stationary SD of w_i."""
-        return self.sd_fluctuation * jnp.where(resistant > 0, 1.0, self.fluctuation_not_resistant)
+    def fluctuation_sd(self, resistant: Array, deviate: Array) -> Array:
+        """Stationary SD of w_i, from whether the illness is treatment resistant and the patient's deviate."""
+        typical = self.sd_fluctuation * jnp.where(resistant > 0, 1.0, self.fluctuation_not_resistant)
+        return typical * jnp.exp(self.sd_lability * deviate)
 
     def adaptation(self, time_h: Array, treatments: Sequence[tuple[Array, Array, Array]]) -> Array:
         """U(t) for (start_h, stop_h, relative size) of each oral antidepressant; stop_h may be infinite."""
@@ -75,9 +78,9 @@ class Depression(eqx.Module):
             total = total + size * on * off
         return jnp.minimum(total, 1.0)
 
-    def fluctuation(self, time_h: Array, daily: Array, resistant: Array) -> Array:
-        """w(t) [times, patients] from `daily` normals [days, patients]: exact on whole days, linear between."""
-        sd = self.fluctuation_sd(resistant)
+    def fluctuation(self, time_h: Array, daily: Array, sd: Array) -> Array:
+        """w(t) [times, patients] of stationary SD `sd` [patients] from `daily` normals [days, patients]: exact on whole
+        days, linear between."""
         keep = jnp.exp(-DAY_H / self.fluctuation_time)
 
         def day(w, z):
@@ -93,6 +96,6 @@ class Depression(eqx.Module):
         return (1 - share) * path[below] + share * path[below + 1]
 
 
-def score(baseline: Array, effect: Array) -> Array:
-    """MADRS from the baseline score and the summed effect L."""
-    return jnp.minimum(baseline * jnp.exp(-effect), MADRS_MAXIMUM)
+def score(baseline: Array, effect: Array, maximum: float = MADRS_MAXIMUM) -> Array:
+    """The score from the baseline score and the summed effect L. maximum: of the scale, if not the MADRS."""
+    return jnp.minimum(baseline * jnp.exp(-effect), maximum)

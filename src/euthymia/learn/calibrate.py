@@ -77,7 +77,7 @@ class Moved(NamedTuple):
 
 def _compiled(target: Target) -> tuple[Callable, Callable]:
     """Value, and value with gradient, of the negative log density."""
-    given = target.replicas.arms, target.peak.arms, target.data
+    given = target.given
 
     def cost(x, arms, peak, data):
         return -target.log_density(arms, peak, data, x)
@@ -148,10 +148,10 @@ def sample(
     """
     target, root = found.target, np.linalg.cholesky(found.covariance)
 
-    def potential(z: Array, arms: Arms, peak: Arms, data: Data) -> Array:
+    def potential(z: Array, arms: Arms, peak: Arms | None, data: Data) -> Array:
         return -target.log_density(arms, peak, data, jnp.asarray(found.best) + root @ z)
 
-    given = target.replicas.arms, target.peak.arms, target.data
+    given = target.given
     z = no_u_turn(potential, given, target.size, draws, chains, warmup, seed, progress)
     drawn = found.best + z.reshape(-1, target.size) @ root.T
     return Posterior(

@@ -16,14 +16,12 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from euthymia import evidence
+from euthymia.learn.calibrate import SEARCH
 from euthymia.learn.likelihood import Data, Target
 from euthymia.trial.replicas import Arms, readout
 
 LEVELS = 500
 """Draws of the level of an unseen study."""
-STEPS = 30
-"""Of the quasi-Newton search, which begins where all trials together are most likely: where it has not yet gone all the
-way, what was left out still has some say. Structures share that, so compare them; do not read one alone."""
 
 
 class LeftOut(NamedTuple):
@@ -53,13 +51,16 @@ def groups(target: Target) -> tuple[tuple[str, ...], ...]:
 def leave_out(
     target: Target, best: np.ndarray, seed: int = 1, progress: Callable[[str, int, int], None] | None = None
 ) -> tuple[LeftOut, ...]:
-    """Each group of `groups` predicted by a fit to the rest. best: the most likely coordinates under all trials.
+    """Each group of `groups` predicted by a fit to the rest.
+
+    best: the most likely coordinates under all trials, where each search begins; it goes on until it has converged, so
+    that what was left out has no say but in which of several hills is climbed.
 
     progress: called with (what is being done, how much is done, of how much).
     """
-    given = target.replicas.arms, target.peak.arms, target.data
+    given = target.given
 
-    def cost(x: Array, weight: Array, arms: Arms, peak: Arms, data: Data) -> Array:
+    def cost(x: Array, weight: Array, arms: Arms, peak: Arms | None, data: Data) -> Array:
         return -target.log_density(arms, peak, eqx.tree_at(lambda d: d.weight, data, weight), x)
 
     both = eqx.filter_jit(eqx.filter_value_and_grad(cost))
@@ -85,7 +86,7 @@ def leave_out(
 
         start = best.copy()
         start[of_group] = 0.0
-        x = minimize(value, start, jac=True, method="L-BFGS-B", options={"maxiter": STEPS, "maxcor": 30}).x
+        x = minimize(value, start, jac=True, method="L-BFGS-B", options=SEARCH).x
         x[of_group] = 0.0
         xs = np.tile(x, (LEVELS, 1))
         xs[:, of_group] = rng.standard_normal((LEVELS, len(of_group)))

@@ -16,8 +16,10 @@ from jax import Array
 
 from euthymia import evidence
 from euthymia.errors import UserError
+from euthymia.evidence import Prior
+from euthymia.illness.bipolar import FITTED_TO_COHORTS
 from euthymia.patient.population import draw
-from euthymia.trial.document import AS_LOG, KIND, Endpoint, Trial, catalogue
+from euthymia.trial.document import AS_LOG, KIND, POPULATION, Endpoint, Illness, Trial, catalogue
 from euthymia.trial.endpoints import deviation, predict
 from euthymia.trial.observed import Observed, observed
 from euthymia.trial.posterior import SPREAD, Draw
@@ -30,9 +32,36 @@ PEAK = (1.2, 0.05)
 the effect of a single infusion is largest at about a day."""
 
 
-def calibration_trials() -> tuple[Trial, ...]:
-    """The trials that may be fitted: those of the calibration set alone."""
-    return tuple(t for t in catalogue() if t.set == "calibration")
+PRIOR_OF: dict[Illness, tuple[str, ...]] = {
+    "depression": (),
+    "bipolar disorder": ("bipolar.",),
+    "PTSD": ("ptsd.", "extinction."),
+}
+"""How the ids of an illness's own parameters begin; depression's are all that no other illness owns."""
+
+
+def calibration_trials(illness: Illness = "depression") -> tuple[Trial, ...]:
+    """The trials of an illness that may be fitted: those of the calibration set alone."""
+    return tuple(t for t in catalogue() if t.set == "calibration" and t.illness == illness)
+
+
+HELD = ("ptsd.gain_factor", "ptsd.veteran_factor", "extinction.window")
+"""Believed, not fitted: a meta-analysis says more of the first than the one positive trial that may be fitted, no
+calibration trial is of veterans on ketamine, and none of ketamine with exposure. Their priors go into the draws."""
+
+
+def owner(id: str) -> Illness:
+    """The illness whose calibration fits a parameter."""
+    for illness, begins in PRIOR_OF.items():
+        if id.startswith(begins):
+            return illness
+    return "depression"
+
+
+def priors_of(illness: Illness) -> tuple[Prior, ...]:
+    """The priors of what the trials of an illness are fitted with. The poles are fitted to cohorts instead."""
+    apart = (*FITTED_TO_COHORTS, *HELD)
+    return tuple(row for row in evidence.priors() if owner(row.id) == illness and row.id not in apart)
 
 
 class Data(eqx.Module):
@@ -49,16 +78,18 @@ class Data(eqx.Module):
 class Target:
     """The log density of standardised coordinates: `names`, then the trials' levels of drug, then of non-drug response.
 
-    fixed: parameters held at a value instead of being fitted.
+    fixed: parameters held at a value instead of being fitted; peak: one infusion, whose effect must peak when trials
+    saw it peak (depression alone).
     """
 
+    illness: Illness
     trials: tuple[Trial, ...]
     names: tuple[str, ...]
     fixed: Mapping[str, float]
     median: np.ndarray
     sd: np.ndarray
     replicas: Replicas
-    peak: Replicas
+    peak: Replicas | None
     endpoints: tuple[tuple[Trial, Endpoint], ...]
     data: Data
 
@@ -128,31 +159,48 @@ class Target:
             early, late = readout(peak)[0].mean(-1)
         return -0.5 * ((late / early - PEAK[0]) / PEAK[1]) ** 2
 
-    def log_density(self, arms: Arms, peak: Arms, data: Data, x: Array) -> Array:
+    @property
+    def given(self) -> tuple[Arms, Arms | None, Data]:
+        """What `log_density` takes beside the coordinates: compiled code must be handed it, not keep it."""
+        return self.replicas.arms, self.peak and self.peak.arms, self.data
+
+    def log_density(self, arms: Arms, peak: Arms | None, data: Data, x: Array) -> Array:
         """Log posterior density up to a constant."""
-        return (data.weight * self.terms(arms, data, x)).sum() + self.of_peak(peak, x) - 0.5 * (x**2).sum()
+        found = (data.weight * self.terms(arms, data, x)).sum() - 0.5 * (x**2).sum()
+        return found if peak is None else found + self.of_peak(peak, x)
 
 
 def target(
-    trials: Sequence[Trial] | None = None, patients: int = 256, seed: int = 1, fixed: Mapping[str, float] | None = None
+    trials: Sequence[Trial] | None = None,
+    patients: int = 256,
+    seed: int = 1,
+    fixed: Mapping[str, float] | None = None,
+    illness: Illness = "depression",
 ) -> Target:
-    """The target of a calibration. patients: per arm. Raises UserError for a trial that may not be fitted."""
-    chosen = calibration_trials() if trials is None else tuple(trials)
+    """The target of a calibration. patients: per arm. Raises UserError for a trial that may not be fitted.
+
+    What belongs to another illness keeps its value; so does, but in depression, the spread between studies.
+    """
+    chosen = calibration_trials(illness) if trials is None else tuple(trials)
     for t in chosen:
         if t.set != "calibration":
             raise UserError(f"{t.trial} belongs to the {t.set} set, which may not be fitted.")
     fixed = dict(fixed or {})
-    rows = [row for row in evidence.priors() if row.id not in fixed]
-    people = mirrored(draw("TRD", patients // 2, seed))
+    unipolar = illness == "depression"
+    if not unipolar:
+        fixed |= {id: evidence.value(id) for id in SPREAD.values()}
+    rows = [row for row in priors_of(illness) if row.id not in fixed]
+    people = mirrored(draw(POPULATION[illness], patients // 2, seed))
     endpoints = tuple((t, e) for t in chosen for e in t.endpoints)
     return Target(
+        illness=illness,
         trials=chosen,
         names=tuple(row.id for row in rows),
         fixed=fixed,
         median=np.array([row.median for row in rows]),
         sd=np.array([row.sd for row in rows]),
         replicas=build(chosen, people),
-        peak=build([_one_infusion()], mirrored(draw("TRD", 8, seed))),
+        peak=build([_one_infusion()], mirrored(draw("TRD", 8, seed))) if unipolar else None,
         endpoints=endpoints,
         data=_data(endpoints),
     )

@@ -17,7 +17,16 @@ from euthymia.patient.random import normals
 
 jax.config.update("jax_enable_x64", True)
 
-POPULATIONS = ("TRD", "MDD", "healthy")
+POPULATIONS = (
+    "TRD",
+    "MDD",
+    "healthy",
+    "bipolar depression",
+    "rapid cycling bipolar depression",
+    "bipolar euthymia",
+    "civilian PTSD",
+    "veteran PTSD",
+)
 DEVIATE_LIMIT = 3.0  # deviates are truncated here: beyond it log-normal tails leave physiology
 
 VARIED = (
@@ -53,6 +62,9 @@ VARIED = (
     "depression.gain",
     "depression.durability",
     "depression.antidepressant_gain",
+    "depression.lability",
+    "bipolar.instability",
+    "bipolar.manic_peak",
     "background",
     "dissociation",
     "blood_pressure",
@@ -64,7 +76,9 @@ class Patients(eqx.Module):
     """People; every array (NumPy outside compiled code) has shape [patients].
 
     index: the number that keys their random draws; female, resistant (treatment resistant), benzodiazepine, asian,
-    japanese: 0 or 1; baseline_madrs: points (0 for healthy volunteers); failed_trials: of antidepressants;
+    japanese: 0 or 1; baseline_madrs: points (0 for healthy volunteers; in bipolar euthymia, of a
+    full episode; in PTSD, of the depression beside it); baseline_caps5: points (0 but in PTSD); failed_trials: of
+    antidepressants;
     intrinsic_clearance, gut_availability: relative to normal (interactions, liver impairment);
     z: standard-normal deviates by name, see `VARIED`.
     """
@@ -74,6 +88,7 @@ class Patients(eqx.Module):
     female: Array
     weight_kg: Array
     baseline_madrs: Array
+    baseline_caps5: Array
     failed_trials: Array
     resistant: Array
     benzodiazepine: Array
@@ -144,7 +159,19 @@ class Patients(eqx.Module):
         return eqx.tree_at(lambda p: [getattr(p, k) for k in wide], drawn, list(wide.values()))
 
 
-COVARIATES = tuple(f"covariate.{n}" for n in ("age", "weight", "baseline", "failed", "female", "benzodiazepine"))
+def illness_of(population: str) -> str:
+    """depression, bipolar or ptsd (see `illness.relative.RATIOS`); healthy people are counted with the first."""
+    return "bipolar" if "bipolar" in population else "ptsd" if "PTSD" in population else "depression"
+
+
+def has_poles(population: str) -> bool:
+    """Whether the illness is bipolar disorder."""
+    return illness_of(population) == "bipolar"
+
+
+COVARIATES = tuple(
+    f"covariate.{n}" for n in ("age", "weight", "baseline", "failed", "female", "benzodiazepine", "caps5")
+)
 
 
 def _covariates(population: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -178,6 +205,7 @@ def _covariates(population: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarr
             weight, evidence.value("population.weight_minimum"), evidence.value("population.weight_maximum")
         ),
         baseline_madrs=zero,
+        baseline_caps5=zero,
         failed_trials=zero,
         resistant=zero,
         benzodiazepine=zero,
@@ -193,6 +221,16 @@ def _covariates(population: str, z: dict[str, np.ndarray]) -> dict[str, np.ndarr
             resistant=resistant,
             benzodiazepine=(ndtr(z["covariate.benzodiazepine"]) < v("benzodiazepine_fraction")).astype(float),
         )
+    if illness_of(population) == "ptsd":
+
+        def own(name: str) -> float:
+            return evidence.value(f"population.ptsd.{name}")
+
+        limits = own("caps5_minimum"), own("caps5_maximum")
+        covariates |= dict(
+            baseline_madrs=between(own("madrs_mean"), own("madrs_sd"), z_baseline, 0.0, v("baseline_maximum")),
+            baseline_caps5=between(own("caps5_mean"), own("caps5_sd"), z["covariate.caps5"], *limits),
+        )
     return covariates
 
 
@@ -206,7 +244,8 @@ def draw(
 ) -> Patients:
     """Draw virtual patients; patient k is the same whatever `patients` is.
 
-    population: "TRD", "MDD" (the same people, their illness not treatment resistant) or "healthy";
+    population: "TRD", "MDD" (the same people, their illness not treatment resistant), "healthy", one with bipolar
+    disorder (in a depressive episode, the same with rapid cycling, or between episodes), or one with PTSD;
     comedication: agents of `euthymia.drug.interactions` that everybody takes;
     hepatic_impairment: "none", "mild" (no change published) or "moderate"; first: number of the first patient.
     Raises UserError for an unknown population, agent or impairment, or no patients.
@@ -229,6 +268,9 @@ def draw(
     table = np.clip(np.asarray(drawn.table), -DEVIATE_LIMIT, DEVIATE_LIMIT)
     z = dict(zip((*VARIED, *COVARIATES), table, strict=True))
     covariates = _covariates(population, z)
+    if population.startswith("rapid cycling"):
+        more = np.log(evidence.value("bipolar.rapid_cycling_noise")) / evidence.value("bipolar.sd_instability")
+        z["bipolar.instability"] = z["bipolar.instability"] + more
     one = np.ones(patients)
     fields: dict[str, Any] = covariates | {
         "index": index,

@@ -57,7 +57,8 @@ class Design:
 class Schedule:
     """Doses strictly before `horizon_h` in time order, and what goes with them.
 
-    `measure_h` gives, for each rating scale, the times (h) at which the protocol asks for it.
+    `measure_h` gives, for each rating scale, the times (h) at which the protocol asks for it; `exposures_h` when
+    sessions of exposure therapy are.
     """
 
     administrations: tuple[Administration, ...]
@@ -65,3 +66,4 @@ class Schedule:
     design: Design
     horizon_h: float
     measure_h: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    exposures_h: tuple[float, ...] = ()

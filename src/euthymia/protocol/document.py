@@ -33,6 +33,7 @@ from euthymia.protocol.rules import (
     Safeguard,
     Session,
     Text,
+    Warning,
     Week,
     When,
 )
@@ -138,9 +139,43 @@ class Alongside(Entry):
 
     @model_validator(mode="after")
     def _dosed(self) -> Alongside:
-        if self.dose is None and self.agent != UNNAMED:
+        if self.dose is not None and self.agent in words.BY_LEVEL:
+            raise ValueError(
+                f"{self.agent} is dosed by its level in blood; leave `dose` out and say the level in `note`"
+            )
+        if self.dose is None and self.agent not in (UNNAMED, *words.BY_LEVEL):
             raise ValueError(f"{self.agent} needs a `dose` per day")
         return self
+
+
+class Exposure(Entry):
+    """Sessions of exposure therapy, on a calendar of their own. `starts`: the first, from the first day of the
+    course."""
+
+    therapy: words.Therapy
+    sessions: Count
+    every: Gaps | None = None
+    starts: Duration | None = None
+    source: Name
+    verified: words.Verified
+    note: Text | None = None
+
+    @model_validator(mode="after")
+    def _spaced(self) -> Exposure:
+        if self.every is None and self.sessions != 1:
+            raise ValueError("`every` is needed unless there is one session")
+        if any(gap.value <= 0 for gap in self.every or ()):
+            raise ValueError("every gap in `every` must be longer than zero")
+        return self
+
+    def times_h(self) -> tuple[float, ...]:
+        """When the sessions are (h)."""
+        at, times = self.starts.value if self.starts else 0.0, []
+        gaps = [gap.value for gap in self.every or ()]
+        for number in range(self.sessions):
+            times.append(at)
+            at += gaps[number % len(gaps)] if gaps else 0.0
+        return tuple(times)
 
 
 class Phase(Entry):
@@ -189,9 +224,11 @@ class Protocol(Entry):
     population: words.Population
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
     design: DesignBlock
+    warnings: tuple[Warning, ...] = ()
     eligibility: Eligibility = Eligibility()
     drug: MaybeDrug
     alongside: tuple[Alongside, ...] = ()
+    exposure: tuple[Exposure, ...] = ()
     phases: tuple[Phase, ...] = ()
     session: Session = Session()
     measure: Annotated[tuple[Measure, ...], Field(min_length=1)]
@@ -219,6 +256,7 @@ class Protocol(Entry):
     def rules(self) -> Iterator[tuple[tuple[str | int, ...], Rule]]:
         """Every rule with its path in the document."""
         groups: list[tuple[tuple[str, ...], tuple[Rule, ...]]] = [
+            (("warnings",), self.warnings),
             (("eligibility", "require"), self.eligibility.require),
             (("eligibility", "exclude"), self.eligibility.exclude),
             (("session", "before"), self.session.before),

@@ -42,6 +42,7 @@ def schedule(protocol: Protocol, horizon_h: float) -> Schedule:
         design=Design(expectancy=block.expectancy, setting=block.setting, sites=block.sites),
         horizon_h=float(horizon_h),
         measure_h={item.scale: _times(item, horizon_h) for item in protocol.measure},
+        exposures_h=tuple(sorted({t for item in protocol.exposure for t in item.times_h() if t < horizon_h})),
     )
 
 

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from euthymia.protocol import words
 from euthymia.protocol.calendar import HOURS_PER_DAY, HOURS_PER_WEEK, Administration
-from euthymia.protocol.document import Alongside, Phase, Protocol
+from euthymia.protocol.document import Alongside, Exposure, Phase, Protocol
 from euthymia.protocol.expand import schedule
 from euthymia.protocol.rules import AdjustRule, Comparison, DecideRule, Exclusion, Rule
 
@@ -35,6 +35,7 @@ def _lines(protocol: Protocol) -> Iterator[str]:
     yield f"{protocol.name} {protocol.version}: {STATUS[protocol.status]}."
     if protocol.summary:
         yield from _folded(protocol.summary, "")
+    yield from _section("Warnings", (rule.warning + _mark(rule) for rule in protocol.warnings))
     yield ""
     yield f"For: {protocol.indication} (virtual population: {protocol.population})."
     design = protocol.design
@@ -99,6 +100,15 @@ def _given(protocol: Protocol) -> Iterator[str]:
     for item in protocol.alongside:
         note = f" ({item.note})" if item.note else ""
         yield f"{_daily(item)}{note} [{item.source}; {MARKS[item.verified]}]"
+    for item in protocol.exposure:
+        note = f" ({item.note})" if item.note else ""
+        yield f"{_exposure(item)}{note} [{item.source}; {MARKS[item.verified]}]"
+
+
+def _exposure(item: Exposure) -> str:
+    days = ", ".join(_day(t) for t in item.times_h())
+    many = f"{item.sessions} sessions" if item.sessions > 1 else "one session"
+    return f"{item.therapy}, {many}: on days {days}"
 
 
 def _daily(item: Alongside) -> str:

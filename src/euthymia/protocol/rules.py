@@ -273,6 +273,12 @@ class DecideRule(Rule):
         return self
 
 
+class Warning(Rule):
+    """What a guideline says against, or in doubt of, the whole protocol; shown wherever the protocol is."""
+
+    warning: Text
+
+
 class Safeguard(Rule):
     safeguard: words.SafeguardKind
     at_least: Duration | None = None

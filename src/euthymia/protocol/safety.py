@@ -162,10 +162,11 @@ def _references(protocol: Protocol) -> Iterator[Problem]:
         if rule.rule in seen:
             yield (*path, "rule"), f"the rule id `{rule.rule}` is given twice"
         seen.add(rule.rule)
-    for index, item in enumerate(protocol.alongside):
-        if item.source not in known:
-            here: Path = ("alongside", index, "source")
-            yield here, f"`{item.source}` is not the id of a source above; allowed: {', '.join(known)}"
+    for block, items in (("alongside", protocol.alongside), ("exposure", protocol.exposure)):
+        for index, item in enumerate(items):
+            if item.source not in known:
+                here: Path = (block, index, "source")
+                yield here, f"`{item.source}` is not the id of a source above; allowed: {', '.join(known)}"
 
 
 def _shape(protocol: Protocol) -> Iterator[Problem]:
@@ -173,8 +174,8 @@ def _shape(protocol: Protocol) -> Iterator[Problem]:
     names = [phase.name for phase in phases]
     if protocol.drug is not None and not phases:
         yield (), "a protocol that gives a drug needs `phases`"
-    if protocol.drug is None and not phases and not protocol.alongside:
-        yield ("drug",), "the protocol treats with nothing; give a `drug` or something `alongside`"
+    if protocol.drug is None and not phases and not protocol.alongside and not protocol.exposure:
+        yield ("drug",), "the protocol treats with nothing; give a `drug`, something `alongside` or `exposure`"
     for index, phase in enumerate(phases):
         path: Path = ("phases", index)
         if phase.name in names[:index]:

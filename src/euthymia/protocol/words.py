@@ -20,6 +20,11 @@ Population = Literal[
     "TRD",
     "MDD",
     "healthy",
+    "bipolar depression",
+    "rapid cycling bipolar depression",
+    "bipolar euthymia",
+    "civilian PTSD",
+    "veteran PTSD",
 ]
 POPULATIONS: tuple[Population, ...] = get_args(Population)
 
@@ -27,6 +32,9 @@ Indication = Literal[
     "treatment-resistant depression",
     "major depressive disorder",
     "major depressive disorder with acute suicidal ideation or behaviour",
+    "bipolar depression",
+    "bipolar disorder",
+    "post-traumatic stress disorder",
     "none",
 ]
 INDICATIONS: tuple[Indication, ...] = get_args(Indication)
@@ -76,11 +84,18 @@ Sites = Literal[
 ]
 SITES: tuple[Sites, ...] = get_args(Sites)
 
+Therapy = Literal["prolonged exposure",]
+THERAPIES: tuple[Therapy, ...] = get_args(Therapy)
+
 Scale = Literal[
     "MADRS",
     "PHQ-9",
     "QIDS-SR16",
     "HAM-D17",
+    "YMRS",
+    "ASRM",
+    "CAPS-5",
+    "PCL-5",
     "CADSS",
     "MOAA/S",
 ]
@@ -152,6 +167,7 @@ BeforeCheck = Literal[
     "suicide risk",
     "intoxication",
     "concomitant medicines",
+    "mood stabiliser taken",
 ]
 BEFORE_CHECKS: tuple[BeforeCheck, ...] = get_args(BeforeCheck)
 
@@ -171,9 +187,12 @@ DISCHARGE_CRITERIA: tuple[DischargeCriterion, ...] = get_args(DischargeCriterion
 Agent = Literal[
     "sertraline",
     "escitalopram",
+    "paroxetine",
     "duloxetine",
     "venlafaxine XR",
     "quetiapine XR",
+    "lithium",
+    "valproate",
     "new oral antidepressant",
 ]
 
@@ -181,11 +200,17 @@ Agent = Literal[
 AGENTS: dict[Agent, str] = {
     "sertraline": "SSRI",
     "escitalopram": "SSRI",
+    "paroxetine": "SSRI",
     "duloxetine": "SNRI",
     "venlafaxine XR": "SNRI",
     "quetiapine XR": "quetiapine XR",
+    "lithium": "lithium",
+    "valproate": "valproate",
     "new oral antidepressant": "new oral antidepressant",
 }
+
+# dosed by their level in blood, so that a document gives no mg
+BY_LEVEL: tuple[Agent, ...] = ("lithium", "valproate")
 
 Measured = Literal[
     "age",
@@ -197,6 +222,10 @@ Measured = Literal[
     "QIDS-SR16",
     "HAM-D17",
     "HAM-D17 improvement",
+    "YMRS",
+    "ASRM",
+    "CAPS-5",
+    "PCL-5",
     "CADSS",
     "MOAA/S",
     "SBP",
@@ -218,6 +247,10 @@ MEASURES: dict[Measured, str] = {
     "QIDS-SR16": "score",
     "HAM-D17": "score",
     "HAM-D17 improvement": "percent",
+    "YMRS": "score",
+    "ASRM": "score",
+    "CAPS-5": "score",
+    "PCL-5": "score",
     "CADSS": "score",
     "MOAA/S": "score",
     "SBP": "pressure",
@@ -242,6 +275,7 @@ SafeguardKind = Literal[
     "cognition follow-up",
     "misuse follow-up",
     "suicidality follow-up",
+    "mood switch follow-up",
     "course length limit",
     "lowest effective frequency",
 ]
@@ -261,6 +295,7 @@ SAFEGUARDS: dict[SafeguardKind, str] = {
     "cognition follow-up": "cognition is followed during long treatment",
     "misuse follow-up": "signs of misuse or diversion are looked for",
     "suicidality follow-up": "suicidal thoughts are asked about, above all early and at dose changes",
+    "mood switch follow-up": "signs of mania or a mixed state are looked for, after the course too",
     "course length limit": "the course ends or is reviewed after a stated number of sessions",
     "lowest effective frequency": "the longest interval that holds the response is used",
 }

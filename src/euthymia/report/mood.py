@@ -27,9 +27,32 @@ def madrs(course: Course) -> np.ndarray:
     return course.values["MADRS"]
 
 
+def caps5(course: Course) -> np.ndarray:
+    return course.values["CAPS-5"]
+
+
+def own_caps5(course: Course) -> np.ndarray:
+    """What the treatment, exposure included, takes off the CAPS-5."""
+    return course.values["CAPS-5 untreated"] - course.values["CAPS-5"]
+
+
+def has_ptsd(line: Line) -> bool:
+    """Whether a course is one of PTSD."""
+    return "CAPS-5" in line.course.values
+
+
 def charts_of(lines: Sequence[Line]) -> list[Chart]:
     """MADRS, and the treatment's own part of it."""
+    ptsd = [line for line in lines if has_ptsd(line)]
+    first = []
+    if ptsd:
+        own = "The treatment's own part (CAPS-5 points taken off; higher is better)"
+        first = [
+            _chart(ptsd, "caps", "PTSD, CAPS-5 (points; lower is better)", caps5),
+            _chart(ptsd, "caps-own", own, own_caps5),
+        ]
     return [
+        *first,
         _chart(lines, "madrs", "Depression, MADRS (points; lower is better)", madrs),
         _chart(lines, "own", "The treatment's own part (MADRS points taken off; higher is better)", own_part),
     ]
@@ -119,7 +142,7 @@ def _pace(line: Line) -> str:
     said = f"{line.label}: half of its best effect ({size}) within {spoken(half)}"
     last = float(line.active_h[-1]) if len(line.active_h) else None
     if last is None or line.course.calendar.daily:
-        return f"{said}; the oral antidepressant goes on every day."
+        return f"{said}; the daily treatment goes on."
     after = np.flatnonzero(time_h > last + DAY_H)
     if not len(after):
         return f"{said}."

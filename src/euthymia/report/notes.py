@@ -7,7 +7,9 @@ from euthymia import evidence
 from euthymia.course.result import Course
 from euthymia.course.variants import SOURCES
 from euthymia.evidence import Parameter
+from euthymia.patient.population import has_poles
 from euthymia.protocol import Administration, DailyTreatment
+from euthymia.protocol.words import BY_LEVEL
 from euthymia.report.series import DAY_H, INDIVIDUALS, WEEK_H, Line
 
 NOT_A_DEVICE = (
@@ -22,7 +24,7 @@ EXPECTANCY = {
     "oral antidepressant trial": "a trial of an oral antidepressant",
 }
 STATUS = {
-    "contrast": "shown for contrast only: it is no psychiatric treatment, and no antidepressant trial gave such a dose",
+    "contrast": "shown for contrast only: it is no psychiatric treatment, and no trial of depression gave it like this",
     "research only": "research only: studied, but no established regimen",
 }
 VERIFIED = {"yes": "verified", "secondary": "seen second-hand", "no": "not verified"}
@@ -51,7 +53,8 @@ def plain(course: Course) -> str:
 
 
 def _step(daily: DailyTreatment) -> str:
-    dose = f"{daily.dose_mg_per_day:g} mg" if daily.dose_mg_per_day is not None else "chosen by the clinician"
+    chosen = "dosed by its level in blood" if daily.agent in BY_LEVEL else "chosen by the clinician"
+    dose = f"{daily.dose_mg_per_day:g} mg" if daily.dose_mg_per_day is not None else chosen
     since = f" from day {daily.start_h / DAY_H:g}" if daily.start_h > 0 else ""
     until = f" until day {daily.stop_h / DAY_H:g}" if daily.stop_h is not None else ""
     return f", {dose}{since}{until}"
@@ -80,13 +83,15 @@ def _dose(a: Administration) -> str:
 def beyond(line: Line) -> list[str]:
     """Where a course leaves the evidence; every chart and table marks such a course."""
     course, said = line.course, []
+    said += [f"{w.warning} ({w.rule}, {VERIFIED[w.verified]})" for w in course.protocol.warnings]
     if course.protocol.status in STATUS:
         said.append(STATUS[course.protocol.status])
     if course.calendar.design.setting == "inpatient":
         said.append(
             "inpatients: no arm the model was calibrated on was treated in hospital; their extra response is assumed"
         )
-    if any(d.kind == "quetiapine XR" for d in course.calendar.daily):
+    unipolar = not has_poles(course.people.population)
+    if unipolar and any(d.kind == "quetiapine XR" for d in course.calendar.daily):
         said.append("quetiapine XR: no arm calibrates its effect; it is assumed to equal an SSRI's")
     return [*said, *(w[0].lower() + w[1:] for w in course.warnings)]
 

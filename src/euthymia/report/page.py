@@ -17,7 +17,7 @@ from euthymia.course.result import Course
 from euthymia.course.store import write_whole
 from euthymia.errors import UserError
 from euthymia.protocol import explain
-from euthymia.report import balance, chain, charts, ladder, mood, notes, script
+from euthymia.report import balance, chain, charts, ladder, mood, notes, script, states
 from euthymia.report.ladder import Rung
 from euthymia.report.series import WEEK_H, Line, spoken
 
@@ -52,11 +52,12 @@ def page(courses: Sequence[Course], ladder_rungs: Sequence[Rung] | None = None) 
     found = balance.summaries(lines)
     rows = chain.rows(lines)
     story = mood.charts_of(lines)
+    poles = states.charts_of(lines)
     benefit, harm = (balance.dots(lines, found, which) for which in (balance.BENEFIT, balance.HARM))
     versus = [c for c in (balance.trade(lines, found), balance.tolerance(lines)) if c]
     steps = ladder.charts_of(ladder_rungs) if ladder_rungs else []
     every = [c for row in rows for c in (row.day, row.whole) if isinstance(c, charts.Chart)]
-    every += [*story, *benefit, *harm, *versus, *steps]
+    every += [*story, *poles, *benefit, *harm, *versus, *steps]
     labels = [line.label for line in lines]
     app, libraries = _asset("page.js"), script.bundle()
     return _template().render(
@@ -75,6 +76,8 @@ def page(courses: Sequence[Course], ladder_rungs: Sequence[Rung] | None = None) 
         windows=chain.windows(lines),
         rows=rows,
         story=story,
+        poles=poles,
+        ptsd=any(map(mood.has_ptsd, lines)),
         pace=mood.pace(lines),
         benefit=benefit,
         harm=harm,

@@ -80,11 +80,17 @@ def ordered(validation: Validation) -> list[str]:
     return [s for s in SETS if s in there] + sorted(there - set(SETS))
 
 
+def groups(validation: Validation) -> list[tuple[str, str]]:
+    """The pairs of illness and set there are, by illness, those never fitted to first."""
+    there = {(r.illness, r.set) for r in validation.rows}
+    return [(i, s) for i in validation.illnesses for s in ordered(validation) if (i, s) in there]
+
+
 def by_trial(validation: Validation) -> list[tuple[str, list[Row]]]:
-    """Rows of each trial, validation set first, else in the order given."""
+    """Rows of each trial, validation set first, then by illness, else in the order given."""
     order = {s: k for k, s in enumerate(ordered(validation))}
     found: dict[str, list[Row]] = {}
-    for row in sorted(validation.rows, key=lambda r: order[r.set]):
+    for row in sorted(validation.rows, key=lambda r: (order[r.set], validation.illnesses.index(r.illness))):
         found.setdefault(row.trial, []).append(row)
     return list(found.items())
 
@@ -125,9 +131,15 @@ RIGHT_MODEL = (
 
 
 def totals(validation: Validation) -> list[Total]:
-    """The totals, in the order of the sets."""
+    """The totals, by illness, in the order of the sets."""
     order = {s: k for k, s in enumerate(ordered(validation))}
-    return sorted(validation.totals(), key=lambda t: order.get(t.set, len(order)))
+    illnesses = validation.illnesses
+    return sorted(validation.totals(), key=lambda t: (illnesses.index(t.illness), order.get(t.set, len(order))))
+
+
+def total_name(total: Total) -> str:
+    """What a total is of."""
+    return f"{total.illness}, {total.set}: {KINDS[total.kind]}"
 
 
 def total_cells(total: Total) -> tuple[str, ...]:
@@ -157,6 +169,7 @@ def words() -> dict[str, Any]:
         "between": between,
         "published": published,
         "total_cells": total_cells,
+        "total_name": total_name,
         "kinds": KINDS,
         "no_model": NO_MODEL,
         "right_model": RIGHT_MODEL,

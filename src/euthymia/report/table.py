@@ -4,7 +4,6 @@ import textwrap
 from collections.abc import Sequence
 
 from euthymia.report.rows import (
-    KINDS,
     RIGHT_MODEL,
     between,
     by_trial,
@@ -12,6 +11,7 @@ from euthymia.report.rows import (
     published,
     ran,
     total_cells,
+    total_name,
     totals,
     value,
 )
@@ -87,7 +87,7 @@ def replica_text(validation: Validation) -> str:
 
 def _total_lines(validation: Validation) -> list[str]:
     head = ("values", "mean absolute error", "bias", "without a model", "if right", "in 50 %", "in 90 %")
-    body = {f"{t.set}, {KINDS[t.kind]}": total_cells(t) for t in totals(validation)}
+    body = {total_name(t): total_cells(t) for t in totals(validation)}
     table = [("", *head), *((name, *cells) for name, cells in body.items())]
     width = [max(len(line[k]) for line in table) for k in range(len(table[0]))]
     return [

@@ -16,6 +16,7 @@ from euthymia.report.rows import (
     by_trial,
     contained,
     decimal,
+    groups,
     miss,
     ordered,
     plural,
@@ -32,10 +33,11 @@ LOOK = {"validation": (PALETTE[0], "circle"), "calibration": (PALETTE[1], "trian
 
 
 def headline(validation: Validation) -> list[str]:
-    """What was found, in one sentence for each set."""
+    """What was found, in one sentence for each illness and set."""
     said = []
-    for name in ordered(validation):
-        trials = plural(len({r.trial for r in validation.rows if r.set == name}), "trial")
+    for illness, name in groups(validation):
+        count = len({r.trial for r in validation.rows if (r.illness, r.set) == (illness, name)})
+        trials = f"{plural(count, 'trial')} of {illness}"
         begin = {
             "validation": f"On {trials} the model was never fitted to (the validation set), ",
             "calibration": f"On {trials} that may be fitted (the calibration set), where agreement is no test, ",
@@ -46,7 +48,7 @@ def headline(validation: Validation) -> list[str]:
             ("change", "score or change of a score", "scores or changes of scores"),
             ("difference", "difference between arms", "differences between arms"),
         ):
-            total = validation.total(name, kind)
+            total = validation.total(name, kind, illness)
             if total.rows:
                 verb = " is" if total.rows == 1 else " are"
                 naive = "" if math.isnan(total.naive_error) else decimal(total.naive_error, 1)
@@ -55,7 +57,7 @@ def headline(validation: Validation) -> list[str]:
                 off = f"{'' if parts else f'{verb} off'} by {decimal(total.mean_absolute_error, 1)} {ERROR_UNIT[kind]}"
                 mean = "" if parts else " on average"
                 parts.append(f"{total.rows} {one if total.rows == 1 else many}{off}{mean}{naive}")
-        every = validation.total(name)
+        every = validation.total(name, illness=illness)
         if every.rows:
             inside = f"{decimal(every.inside90, 0)} % of all {plural(every.rows, 'published value')}"
             parts.append(f"and {inside} lie inside the 90 % interval (it should be 90 %)")
@@ -68,6 +70,7 @@ def headline(validation: Validation) -> list[str]:
 class Misses(NamedTuple):
     """How many values a set has, how many lie outside the 90 % interval, and to which side predictions err."""
 
+    illness: str
     set: str
     values: int
     outside: int
@@ -76,13 +79,13 @@ class Misses(NamedTuple):
 
 
 def misses(validation: Validation) -> list[Misses]:
-    """For each set."""
+    """For each illness and set."""
     found = []
-    for name in ordered(validation):
-        rows = [r for r in validation.rows if r.set == name and r.observed is not None]
+    for illness, name in groups(validation):
+        rows = [r for r in validation.rows if (r.illness, r.set) == (illness, name) and r.observed is not None]
         out = [r for r in rows if not r.inside90]
         high = sum(r.predicted > r.observed for r in out if r.observed is not None)
-        found.append(Misses(name, len(rows), len(out), high, len(out) - high))
+        found.append(Misses(illness, name, len(rows), len(out), high, len(out) - high))
     return found
 
 
@@ -143,7 +146,7 @@ def calibration_plot(validation: Validation) -> Picture:
         }
         panels.append(drawn(panel([diagonal, rules, points], PANEL - 62, PANEL - 62, title)))
     said = [
-        f"{t.rows} {KINDS[t.kind]} of the {t.set} set with a mean absolute error of "
+        f"{t.rows} {KINDS[t.kind]} of {t.illness}, {t.set} set, with a mean absolute error of "
         f"{decimal(t.mean_absolute_error, 1)} {ERROR_UNIT[t.kind]}"
         for t in totals(validation)
         if t.kind in ("rate", "change", "difference")

@@ -6,7 +6,6 @@ from pathlib import Path
 from euthymia.course.result import evidence_hash
 from euthymia.course.store import write_whole
 from euthymia.report.rows import (
-    KINDS,
     NO_MODEL,
     NOT_INDEPENDENT,
     RIGHT_MODEL,
@@ -20,6 +19,7 @@ from euthymia.report.rows import (
     published,
     ran,
     total_cells,
+    total_name,
     totals,
     value,
 )
@@ -58,7 +58,7 @@ def markdown(validation: Validation) -> str:
         "",
         "## Totals",
         "",
-        *_table(TOTALS, ((f"{t.set}, {KINDS[t.kind]}", *total_cells(t)) for t in totals(validation))),
+        *_table(TOTALS, ((total_name(t), *total_cells(t)) for t in totals(validation))),
         f"{NO_MODEL} {RIGHT_MODEL} {NOT_INDEPENDENT}",
         "",
         "## What it must show",

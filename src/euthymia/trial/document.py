@@ -16,7 +16,7 @@ from euthymia.errors import UserError
 from euthymia.protocol.document import DesignBlock
 from euthymia.protocol.quantity import parse
 from euthymia.protocol.rules import Dose, Duration, Entry, Name, Text
-from euthymia.protocol.words import Compound, Route
+from euthymia.protocol.words import Agent, Compound, Route
 from euthymia.trial.reading import read_document
 
 Measured = Literal[
@@ -42,6 +42,9 @@ Measured = Literal[
     "hazard ratio of remission",
     "hazard ratio of relapse",
     "fraction of effect",
+    "switch to mania",
+    "recurrence",
+    "hazard ratio of recurrence",
 ]
 """What `euthymia.trial.endpoints` can compute."""
 
@@ -100,7 +103,8 @@ Ids = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 
 class Baseline(Entry):
-    """MADRS at entry: the row of the evidence that gives it, or mean and SD with the reason why they are assumed."""
+    """Score at entry (MADRS; in PTSD of the trial's own scale): the row of the evidence that gives it, or mean and SD
+    with the reason why they are assumed."""
 
     evidence: str | None = None
     mean: float | None = None
@@ -145,7 +149,8 @@ class Antidepressant(Entry):
 class People(Entry):
     """How an arm's patients differ from the virtual population of treatment-resistant depression.
 
-    age, age_sd: mean and SD in years; weight_factor: their weight over that of the virtual population.
+    age, age_sd: mean and SD in years; weight_factor: their weight over that of the virtual population;
+    between_episodes: of bipolar disorder, at entry; veterans: or service members, with PTSD.
     """
 
     resistant: bool = True
@@ -154,16 +159,21 @@ class People(Entry):
     weight_factor: Annotated[float, Field(gt=0)] = 1.0
     asian: bool = False
     japanese: bool = False
+    between_episodes: bool = False
+    veterans: bool = False
     because: Text
 
 
 class Arm(Entry):
-    """One arm. `given` "none": no sessions."""
+    """One arm. `given` "none": no sessions; alongside: what is taken every day from the start, in bipolar disorder;
+    exposure: when sessions of exposure therapy are, in PTSD."""
 
     arm: Name
     baseline: Baseline
     given: Annotated[Given | None, BeforeValidator(lambda g: None if g == "none" else g)]
     antidepressant: Antidepressant | None = None
+    alongside: Annotated[tuple[Agent, ...], BeforeValidator(_names)] = ()
+    exposure: Times = ()
     people: People | None = None
 
     def reasons(self) -> list[str]:
@@ -173,11 +183,13 @@ class Arm(Entry):
 
 
 class Followed(Entry):
-    """Who is looked at: those with `measure` at every time of `at` (`limit`: of remission), or without it."""
+    """Who is looked at: those with `measure` at every time of `at` (`limit`: of remission; `fall`: of a response), or
+    without it."""
 
     measure: Literal["response", "no response", "remission", "response without remission"]
     at: Times
     limit: float | None = None
+    fall: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
 
 class Endpoint(Entry):
@@ -188,9 +200,10 @@ class Endpoint(Entry):
     fall: share of the score at entry that a response takes off; points: the same in points, instead of a share;
     limit: highest score of a remission, or of one who has not relapsed; less_than: instead of that, the fall below
     which somebody has relapsed; confirmed: a relapse counts once two visits in a row show it, and otherwise at one
-    visit, on the mean of two ratings; visits: ratings that count instead of `at`;
+    visit, on the mean of two ratings; visits: ratings that count instead of `at`; pole: of a recurrence;
     followed: who is looked at, if not all; scale: what was rated, where it was not the MADRS;
-    evidence: ids of the observed values, pooled by n where there are several; read_as: what is made of them;
+    evidence: ids of the observed values, pooled by n where there are several; read_as: what is made of them (an
+    improvement is printed as a positive number where a change is negative, or as a range of them; a count is of n);
     n, se: stand in for what the evidence lacks (se in the unit of the value, as log for a ratio), and because says why.
     """
 
@@ -209,8 +222,9 @@ class Endpoint(Entry):
     visits: Times = ()
     followed: Followed | None = None
     step: int | None = None
+    pole: Literal["any", "depressive", "manic"] = "any"
     evidence: Ids
-    read_as: Literal["value", "SD", "median", "median and hazard ratio"] = "value"
+    read_as: Literal["value", "improvement", "count", "SD", "median", "median and hazard ratio"] = "value"
     n: Annotated[float, Field(gt=0)] | None = None
     se: Annotated[float, Field(gt=0)] | None = None
     because: Text | None = None
@@ -231,6 +245,13 @@ class NotPredicted(Entry):
 
 
 Set = Literal["calibration", "validation"]
+Illness = Literal["depression", "bipolar disorder", "PTSD"]
+POPULATION: dict[Illness, str] = {
+    "depression": "TRD",
+    "bipolar disorder": "bipolar depression",
+    "PTSD": "civilian PTSD",
+}
+"""Who is drawn for the trials of an illness."""
 
 
 class Trial(Entry):
@@ -242,7 +263,7 @@ class Trial(Entry):
 
     trial: Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9.]+)*$", max_length=60)]
     title: Text
-    illness: Literal["depression"]
+    illness: Illness
     set: Set
     studies: Annotated[tuple[str, ...], BeforeValidator(_names), Field(min_length=1)]
     pools: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()

@@ -49,11 +49,11 @@ def followed(s: Scores, who: Followed | None) -> Array:
         if who.measure == "remission":
             weight = weight * at_most(s.at[time], _limit(who))
         elif who.measure == "no response":
-            weight = weight * (1 - response(s, time))
+            weight = weight * (1 - response(s, time, who.fall))
         elif who.measure == "response without remission":
-            weight = weight * jnp.maximum(response(s, time) - at_most(s.at[time], _limit(who)), 0.0)
+            weight = weight * jnp.maximum(response(s, time, who.fall) - at_most(s.at[time], _limit(who)), 0.0)
         else:
-            weight = weight * response(s, time)
+            weight = weight * response(s, time, who.fall)
     return weight
 
 
@@ -194,6 +194,22 @@ def _remission_by_step(s: Scores, e: Endpoint) -> Array:
     return 100 * share
 
 
+def _recurrence(s: Scores, e: Endpoint) -> Array:
+    """Share (%) in whom a new episode has begun, where a study has them more or less often than is typical."""
+    chosen = list(s.begins.values()) if e.pole == "any" else [s.begins[e.pole]]
+    begun = jnp.stack(chosen).min(0) <= e.at.value
+    share = (begun.sum() + HALF) / (len(begun) + 1)  # never quite none: few patients cannot show what is rare
+    return 100 * (1 - (1 - share) ** s.background)
+
+
+def _switch(s: Scores, e: Endpoint) -> Array:
+    return _recurrence(s, e.model_copy(update={"pole": "manic"}))
+
+
+def _hazard_ratio_of_recurrence(drug: Scores, control: Scores, e: Endpoint) -> Array:
+    return _hazard_ratio(1 - _recurrence(drug, e) / 100, 1 - _recurrence(control, e) / 100)
+
+
 def _difference(drug: Scores, control: Scores, e: Endpoint) -> Array:
     return _change(drug, e) - _change(control, e)
 
@@ -257,6 +273,8 @@ ONE_ARM: dict[str, Callable[[Scores, Endpoint], Array]] = {
     "relapsed": _relapsed,
     "mean time to relapse": _mean_time,
     "median time to relapse": _median_time,
+    "recurrence": _recurrence,
+    "switch to mania": _switch,
 }
 TWO_ARMS: dict[str, Callable[[Scores, Scores, Endpoint], Array]] = {
     "difference": _difference,
@@ -268,6 +286,7 @@ TWO_ARMS: dict[str, Callable[[Scores, Scores, Endpoint], Array]] = {
     "hazard ratio of remission": _hazard_ratio_of_reaching("remission"),
     "hazard ratio of relapse": _hazard_ratio_of_relapse,
     "fraction of effect": _fraction,
+    "hazard ratio of recurrence": _hazard_ratio_of_recurrence,
 }
 
 

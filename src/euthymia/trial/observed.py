@@ -104,6 +104,11 @@ def observed(endpoint: Endpoint, set: Set) -> Observed:
         value = 50.0  # by the definition of a median
     elif endpoint.read_as == "median and hazard ratio":
         value = 100 * (1 - 0.5 ** _number(rows[1]))
+    elif endpoint.read_as == "improvement":
+        ends = interval(first.value)
+        value = -(_number(first) if ends is None else sum(ends) / 2)
+    elif endpoint.read_as == "count":
+        value = 100 * _number(first) / (first.n or nan)
     elif endpoint.read_as == "SD":
         value = _pooled(rows, sd=True)
     elif len(rows) > 1:

@@ -58,7 +58,9 @@ def posterior() -> tuple[Draw, ...]:
 def fitted() -> frozenset[str]:
     """The values that were fitted, each as its measure and evidence: "change: id" (several ids with spaces between)."""
     text = (files("euthymia.evidence") / "data" / PROVENANCE).read_text(encoding="utf-8")
-    return frozenset(yaml.safe_load(text)["fitted"])
+    facts = yaml.safe_load(text)
+    parts = [facts, *(part for part in facts.values() if isinstance(part, dict))]  # of each illness
+    return frozenset(id for part in parts for id in part.get("fitted", ()))
 
 
 def as_fitted(e: Endpoint) -> str:

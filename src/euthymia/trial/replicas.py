@@ -7,6 +7,7 @@ follows (plasticity, symptoms) is computed for all arms side by side, quickly an
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -19,35 +20,52 @@ from euthymia import evidence
 from euthymia.brain.plasticity import Plasticity
 from euthymia.course.batch import drug_drive
 from euthymia.course.engine import Path, follow, record
-from euthymia.course.simulate import ANTIDEPRESSANT_SIZE, prepare
+from euthymia.course.outcomes import pole_outcomes
+from euthymia.course.simulate import ANTIDEPRESSANT_SIZE, prepare, simulate_schedule
 from euthymia.course.variants import Variants
 from euthymia.illness.background import Background
-from euthymia.illness.depression import DAY_H, Depression, score
-from euthymia.patient.population import Patients
+from euthymia.illness.bipolar import POLES
+from euthymia.illness.depression import DAY_H, MADRS_MAXIMUM, Depression, score
+from euthymia.illness.ptsd import Extinction
+from euthymia.illness.relative import Relative
+from euthymia.patient.population import Patients, has_poles, illness_of
 from euthymia.patient.random import normals
 from euthymia.protocol import load, schedule
 from euthymia.protocol.calendar import Administration, DailyTreatment, Design, Schedule
 from euthymia.protocol.document import UNNAMED
+from euthymia.protocol.words import AGENTS
 from euthymia.trial.document import Arm, Endpoint, Trial
 from euthymia.trial.observed import baseline
 
 MESH_LEVEL = 0.15  # against a mesh twenty times finer: mean of an arm within 0.004 points, any patient within 0.03
 STATES = ("functional", "labile", "consolidated")
-DEVIATES = ("depression.gain", "depression.durability", "depression.antidepressant_gain", "background")
+DEVIATES = (
+    "depression.gain",
+    "depression.durability",
+    "depression.antidepressant_gain",
+    "depression.lability",
+    "background",
+)
 PAD_STEPS = 128  # paths are padded to a multiple, so that they share compilations
 LONG_AGO_H = 1e6  # finite, so that derivatives are
+BASELINE = {"depression": "baseline_madrs", "bipolar": "baseline_madrs", "ptsd": "baseline_caps5"}
+"""Of a patient, the score at entry that a trial of the illness is about."""
+MAXIMUM = {"depression": MADRS_MAXIMUM, "bipolar": MADRS_MAXIMUM, "ptsd": 136.0}
+"""Of the scales trials use; the CAPS of older ones goes to 136."""
 ArmName = tuple[str, str]
 """Trial and arm."""
 
 
 class Scores(NamedTuple):
     """True MADRS of one arm: at entry, and by time (h), [patients]; everybody appears twice, with opposite ups and
-    downs. background: the study's multiplier of the non-drug response."""
+    downs. background: the study's multiplier of the non-drug response, and of how often episodes of bipolar disorder
+    come; begins: by pole, when the first new episode does (h), infinite where none does."""
 
     baseline: Array
     at: Mapping[float, Array]
     people: Patients
     background: Any = 1.0
+    begins: Mapping[str, Array] = MappingProxyType({})
 
 
 class Arms(eqx.Module):
@@ -55,7 +73,8 @@ class Arms(eqx.Module):
 
     path: every distinct drug course; lane, picks: where in it each observation reads, the end of step number `picks`
     (0: no ketamine yet); start_h, stop_h: of the oral antidepressant; design: row of `designs`, pairs of expectancy and
-    whether inpatients; ups_and_downs: of unit SD.
+    whether inpatients; ups_and_downs: of unit SD; episode: what the course of the poles takes off (None but in bipolar
+    disorder); begins: by pole, when a new episode does (h), [arms, patients].
     """
 
     path: Path
@@ -75,7 +94,12 @@ class Arms(eqx.Module):
     baseline: Array  # [arms, patients]
     ups_and_downs: Array
     z: dict[str, Array]
+    episode: Array | None
+    exposed: Array
+    veterans: Array
+    begins: dict[str, Array]
     designs: tuple[tuple[str, bool], ...] = eqx.field(static=True)
+    illness: str = eqx.field(static=True)
 
 
 class Replicas(NamedTuple):
@@ -98,7 +122,8 @@ class Replicas(NamedTuple):
         for k, (name, times) in enumerate(zip(self.names, self.times, strict=True)):
             start = jnp.tile(arms.baseline[k], 2)
             at = {t: next(each)[0] for t in times}
-            found[name] = Scores(start, at, self.people[k], background[arms.trial[k]])
+            begins = {pole: x[k] for pole, x in arms.begins.items()}
+            found[name] = Scores(start, at, self.people[k], background[arms.trial[k]], begins)
         return found
 
 
@@ -140,6 +165,7 @@ def calendar(trial: Trial, arm: Arm, horizon_h: float) -> Schedule:
         )
     if given and given.stops:
         sessions = tuple(a for a in sessions if a.time_h < given.stops.value)
+    daily += tuple(DailyTreatment(agent, AGENTS[agent], None, 0.0, None) for agent in arm.alongside)
     if arm.antidepressant:
         start, stop = arm.antidepressant.start, arm.antidepressant.stop
         daily = (DailyTreatment(UNNAMED, UNNAMED, None, start.value, stop.value if stop else None),)
@@ -152,31 +178,49 @@ def mirrored(people: Patients) -> Patients:
     So a few hundred give the means of many more. Pairs share age, sex and weight.
     """
     both = jax.tree.map(lambda x: jnp.concatenate([x, x]), people)
-    baseline_mean = evidence.value("population.trd.baseline_mean")
-    opposite = 2 * baseline_mean - people.baseline_madrs
+    field, (mean, *_) = _score_at_entry(people)
+    drawn = jnp.asarray(getattr(people, field))
     z = {name: jnp.concatenate([x, -x]) for name, x in people.z.items()}
-    return eqx.tree_at(lambda p: (p.baseline_madrs, p.z), both, (jnp.concatenate([people.baseline_madrs, opposite]), z))
+    return eqx.tree_at(lambda p: (getattr(p, field), p.z), both, (jnp.concatenate([drawn, 2 * mean - drawn]), z))
+
+
+def _score_at_entry(people: Patients) -> tuple[str, tuple[float, float, float, float]]:
+    """Which score it is; and of the population its mean, SD, and the lowest and highest a trial's patient may have."""
+    illness = illness_of(people.population)
+    prefix = "population.ptsd.caps5" if illness == "ptsd" else "population.trd.baseline"
+    mean, sd, low, high = (
+        evidence.parameter(f"{prefix}_{name}").value for name in ("mean", "sd", "minimum", "maximum")
+    )
+    # trials of PTSD use scales of other lengths: their limits are those of the scale
+    return BASELINE[illness], (mean, sd, 1.0, MAXIMUM[illness]) if illness == "ptsd" else (mean, sd, low, high)
 
 
 def people_of(trial: Trial, arm: Arm, people: Patients) -> Patients:
     """The same virtual patients with the arm's baseline mean and SD, and what else is particular to it."""
     mean, sd = baseline(arm.baseline, trial.set)
-    drawn = np.asarray(people.baseline_madrs)
+    field, (usual, usual_sd, low, high) = _score_at_entry(people)
+    unipolar = illness_of(people.population) == "depression"
+    drawn = np.asarray(getattr(people, field))
 
     def trd(name: str) -> float:
         return evidence.parameter(f"population.trd.{name}").value
 
-    own = mean + sd * (drawn - trd("baseline_mean")) / trd("baseline_sd")
-    changed = {"baseline_madrs": np.clip(own, trd("baseline_minimum"), trd("baseline_maximum"))}
+    own = mean + sd * (drawn - usual) / usual_sd
+    changed = {field: np.clip(own, low, high)}
     if arm.people:
         changed["weight_kg"] = np.asarray(people.weight_kg) * arm.people.weight_factor
-        changed["resistant"] = np.full(len(drawn), float(arm.people.resistant))
+        changed["resistant"] = np.full(len(drawn), float(arm.people.resistant and unipolar))
         changed["asian"] = np.full(len(drawn), float(arm.people.asian))
         changed["japanese"] = np.full(len(drawn), float(arm.people.japanese))
         if arm.people.age:
             spread = (arm.people.age_sd or trd("age_sd")) / trd("age_sd")
             changed["age_y"] = arm.people.age + spread * (np.asarray(people.age_y) - trd("age_mean"))
-    return eqx.tree_at(lambda p: [getattr(p, k) for k in changed], people, [jnp.asarray(v) for v in changed.values()])
+    own_people = (
+        replace(people, population="bipolar euthymia") if arm.people and arm.people.between_episodes else people
+    )
+    return eqx.tree_at(
+        lambda p: [getattr(p, k) for k in changed], own_people, [jnp.asarray(v) for v in changed.values()]
+    )
 
 
 def _given_to(planned: Schedule, who: Patients) -> tuple:
@@ -222,20 +266,28 @@ def _ups_and_downs(people: Patients, time_h: np.ndarray) -> Array:
     """The fluctuation of unit SD, [arms, times, patients]."""
     days = int(np.ceil(time_h.max() / DAY_H)) + 1
     daily = normals(people.seed, {"fluctuation": np.arange(days)}, people.index)["fluctuation"]
-    unit = eqx.tree_at(lambda d: d.sd_fluctuation, Depression.from_evidence(), 1.0)
-    path = unit.fluctuation(jnp.asarray(time_h.ravel()), jnp.asarray(daily), jnp.ones(len(people)))
+    path = Depression.from_evidence().fluctuation(
+        jnp.asarray(time_h.ravel()), jnp.asarray(daily), jnp.ones(len(people))
+    )
     return path.reshape(*time_h.shape, -1)
+
+
+def _times(trial: Trial, arm: Arm) -> tuple[float, ...]:
+    """Every time (h) at which an endpoint looks at an arm, or an exposure teaches before the last of them."""
+    looked = times_needed(arm.arm, trial.endpoints)
+    return tuple(sorted({*looked, *(t for t in arm.exposure if t <= looked[-1])}))
 
 
 def build(trials: Sequence[Trial], people: Patients, progress: Callable[[int, int], None] | None = None) -> Replicas:
     """Lay out every arm of `trials` for `people`. progress: called with (drug schedules recorded, drug schedules)."""
     everyone = [(trial, arm, people_of(trial, arm, people)) for trial in trials for arm in trial.arms]
-    times = [times_needed(arm.arm, trial.endpoints) for trial, arm, _ in everyone]
+    times = [_times(trial, arm) for trial, arm, _ in everyone]
     planned = [calendar(trial, arm, t[-1]) for (trial, arm, _), t in zip(everyone, times, strict=True)]
     who = [p for *_, p in everyone]
     width = max(len(t) for t in times)
     padded = np.stack([np.pad(t, (0, width - len(t)), mode="edge") for t in times])
     path, lane, picks = _laid_out(planned, who, times, padded, progress)
+    episode, begins = _of_poles(trials, planned, who, padded) if has_poles(people.population) else (None, {})
     designs = [(c.design.expectancy, c.design.setting == "inpatient") for c in planned]
     distinct = tuple(dict.fromkeys(designs))
     daily = [c.daily[0] if c.daily else None for c in planned]
@@ -252,20 +304,49 @@ def build(trials: Sequence[Trial], people: Patients, progress: Callable[[int, in
         since_session_h=jnp.asarray(np.stack([_since(c, t) for c, t in zip(planned, padded, strict=True)], 1)),
         start_h=column(d.start_h if d else 0.0 for d in daily),
         stop_h=column(np.inf if d is None or d.stop_h is None else d.stop_h for d in daily),
-        antidepressant=column(d is not None for d in daily),
+        antidepressant=column(d is not None and not has_poles(people.population) for d in daily),
         quetiapine=column(d is not None and d.kind in ANTIDEPRESSANT_SIZE for d in daily),
         design=jnp.asarray([distinct.index(d) for d in designs]),
         many_sites=column(c.design.sites == "many" for c in planned),
         trial=jnp.asarray([index[trial.trial] for trial, *_ in everyone]),
         resistant=column(p.resistant[0] for p in who),
         age_y=jnp.stack([jnp.asarray(p.age_y) for p in who]),
-        baseline=jnp.stack([jnp.asarray(p.baseline_madrs) for p in who]),
+        baseline=jnp.stack([jnp.asarray(getattr(p, BASELINE[illness_of(people.population)])) for p in who]),
         ups_and_downs=_ups_and_downs(people, padded),
         z={name: jnp.asarray(people.z[name]) for name in DEVIATES},
+        episode=episode,
+        exposed=jnp.asarray(
+            [
+                np.isin(t, arm.exposure) & (np.diff(t, prepend=-1.0) > 0)
+                for t, (_, arm, _) in zip(padded, everyone, strict=True)
+            ],
+            float,
+        ),
+        veterans=column(bool(arm.people and arm.people.veterans) for _, arm, _ in everyone),
+        begins=begins,
         designs=distinct,
+        illness=illness_of(people.population),
     )
     names = tuple((trial.trial, arm.arm) for trial, arm, _ in everyone)
     return Replicas(tuple(trials), names, tuple(times), tuple(who), arms)
+
+
+def _of_poles(
+    trials: Sequence[Trial], planned: Sequence[Schedule], who: Sequence[Patients], padded: np.ndarray
+) -> tuple[Array, dict[str, Array]]:
+    """What the poles do in every arm, of the patients as they are and of no fitted parameter: [arms, times, patients];
+    and by pole when a new episode begins (h), [arms, patients]."""
+    last = max(float(e.at.value) for t in trials for e in t.endpoints)
+    daily = np.arange(0.0, max(last, padded.max()) + DAY_H, DAY_H)
+    effects, begins = [], {pole: [] for pole in POLES}
+    for c, people, times in zip(planned, who, padded, strict=True):
+        look = np.union1d(daily, times)
+        values, _ = simulate_schedule(replace(c, horizon_h=float(look[-1])), people, look, Variants())
+        effects.append(values["episode effect"][:, np.searchsorted(look, times)].T)
+        found = pole_outcomes(look, values)
+        for pole in POLES:
+            begins[pole].append(np.nan_to_num(DAY_H * found[f"days to {pole} episode"], nan=np.inf))
+    return jnp.asarray(np.stack(effects)), {pole: jnp.asarray(np.stack(x)) for pole, x in begins.items()}
 
 
 def _laid_out(
@@ -330,17 +411,34 @@ def effects(arms: Arms, drug: Array, background: Array, plastic: Array | None = 
     plastic = readout(arms) if plastic is None else plastic
     gain = depression.own_gain(arms.z["depression.gain"])
     many = jnp.where(arms.many_sites > 0, depression.multicentre_factor, 1.0)
-    by_drug = plastic * gain * many[..., None] * drug[arms.trial][:, None, None]
+    ratio = Relative.of(arms.illness)
+    in_veterans = evidence.value("ptsd.veteran_factor") if arms.illness == "ptsd" else 1.0
+    many = many * jnp.where(arms.veterans > 0, in_veterans, 1.0)
+    by_drug = ratio.gain * plastic * gain * many[..., None] * drug[arms.trial][:, None, None]
     size = arms.antidepressant * jnp.where(arms.quetiapine > 0, depression.quetiapine_factor, 1.0)
     adapted = depression.adaptation(arms.time_h, [(arms.start_h, arms.stop_h, size)])
     own = depression.own_antidepressant_gain(arms.z["depression.antidepressant_gain"], arms.resistant)
-    by_antidepressant = adapted[..., None] * own[:, None]
+    by_antidepressant = ratio.antidepressant * adapted[..., None] * own[:, None]
     made = [Background.of(*design) for design in arms.designs]
     of_arm = jax.tree.map(lambda *x: jnp.stack([jnp.asarray(v) for v in x])[arms.design][:, None], *made)
     level = of_arm.level(arms.time_h, arms.since_session_h) * background[arms.trial][:, None]
     readiness = jnp.exp(evidence.value("background.sd_between_patients") * arms.z["background"])
     kept = depression.age_factor(arms.age_y)[:, None]
-    return kept * (by_drug + by_antidepressant + level[..., None] * readiness)
+    total = kept * (by_drug + by_antidepressant + ratio.background * level[..., None] * readiness)
+    if arms.illness == "ptsd":
+        total = total + by_exposure(arms, plastic)
+    return total if arms.episode is None else total + arms.episode
+
+
+def by_exposure(arms: Arms, plastic: Array) -> Array:
+    """What exposure therapy takes off, [arms, times, patients]; no session is so soon after ketamine that receptors are
+    still blocked."""
+    extinction = Extinction.from_evidence()
+    later = jnp.diff(arms.time_h, prepend=arms.time_h[:, :1])
+    gaps_h, exposed = (x.T[..., None] for x in (later, arms.exposed))
+    by_time = jnp.moveaxis(plastic, 1, 0)
+    memory = extinction.course(gaps_h, exposed, jnp.zeros_like(exposed), by_time, jnp.zeros_like(by_time))
+    return -jnp.log(jnp.moveaxis(extinction.share(memory), 0, 1))
 
 
 def readout(arms: Arms) -> Array:
@@ -353,15 +451,17 @@ def readout(arms: Arms) -> Array:
 def madrs(arms: Arms, drug: Array, background: Array, plastic: Array | None = None) -> Array:
     """True scores, [arms, times, patients twice over]: with everybody's ups and downs, and with the opposite ones."""
     steady = effects(arms, drug, background, plastic)
-    sd = Depression.from_evidence().fluctuation_sd(arms.resistant)
-    moved = sd[..., None] * arms.ups_and_downs
+    sd = Depression.from_evidence().fluctuation_sd(arms.resistant, arms.z["depression.lability"])
+    sd = Relative.of(arms.illness).fluctuation * sd
+    moved = sd[:, None] * arms.ups_and_downs
     both = jnp.concatenate([steady - moved, steady + moved], axis=-1)
-    return score(jnp.tile(arms.baseline, 2)[:, None], both)
+    return score(jnp.tile(arms.baseline, 2)[:, None], both, MAXIMUM[arms.illness])
 
 
 def plasticity(arms: Arms, depression: Depression) -> dict[str, Array]:
     """Functional, labile and consolidated plasticity, [arms, times, patients]."""
     durability = jnp.exp(depression.sd_durability * arms.z["depression.durability"])
+    durability = Relative.of(arms.illness).durability * durability
     lanes = jnp.broadcast_to(durability, arms.path.inputs["binding"].shape[2:])
     states = follow(Plasticity.from_evidence(durability=lanes), arms.path)
     at_start = {name: jnp.concatenate([jnp.zeros_like(states[name][:1]), states[name]]) for name in STATES}

@@ -24,7 +24,7 @@ from euthymia.course.store import write_whole
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.errors import UserError
 from euthymia.patient.population import draw
-from euthymia.trial.document import AS_LOG, KIND, Endpoint, Set, Trial, catalogue
+from euthymia.trial.document import AS_LOG, KIND, POPULATION, Endpoint, Set, Trial, catalogue
 from euthymia.trial.endpoints import deviation, predict
 from euthymia.trial.observed import Observed, baseline, observed
 from euthymia.trial.posterior import Draw, as_fitted, contains, draws, fitted
@@ -74,9 +74,11 @@ class Row(NamedTuple):
 
 
 class Total(NamedTuple):
-    """Errors over rows of one set and kind; NaN where there is none. bias: predicted minus observed;
-    expected_error: what it would be on average were the model and its intervals right."""
+    """Errors over rows of one set and kind; NaN where there is none. illness: "all" where several are taken together;
+    bias: predicted minus observed; expected_error: what it would be on average were the model and its intervals right.
+    """
 
+    illness: str
     set: str
     kind: str
     rows: int
@@ -97,10 +99,11 @@ class Validation:
     seed: int
     fitted: str
 
-    def total(self, set: str, kind: str = "all") -> Total:
-        """Errors and coverage (%) of the rows of one set and kind, or of all kinds. "fitted": what the model was fitted
-        to, which is part of the calibration set."""
+    def total(self, set: str, kind: str = "all", illness: str = "all") -> Total:
+        """Errors and coverage (%) of the rows of one set and kind, or of all kinds, of one illness or of all. "fitted":
+        what the model was fitted to, which is part of the calibration set."""
         rows = [r for r in self.rows if set == ("fitted" if set == "fitted" and r.fitted else r.set)]
+        rows = [r for r in rows if illness in (r.illness, "all")]
         rows = [r for r in rows if kind in (r.kind, "all") and r.observed is not None]
         observed = np.array([r.observed for r in rows], float)
         error = np.array([r.predicted for r in rows]) - observed
@@ -109,6 +112,7 @@ class Validation:
         alike = kind != "all" and len(rows)
         half = [r.lower50 <= x <= r.upper50 for r, x in zip(rows, observed, strict=True)]
         return Total(
+            illness,
             set,
             kind,
             len(rows),
@@ -121,11 +125,21 @@ class Validation:
         )
 
     def totals(self) -> tuple[Total, ...]:
-        """By set, then by kind; and of the values fitted, where they are not all of the calibration set."""
-        partly = len({r.fitted for r in self.rows if r.set == "calibration"}) == 2
-        sets = [*dict.fromkeys(r.set for r in self.rows), *(["fitted"] if partly else [])]
-        kinds = [k for k in ("rate", "change", "difference", "time", "effect") if any(r.kind == k for r in self.rows)]
-        return tuple(self.total(s, k) for s in sets for k in (*kinds, "all") if self.total(s, k).rows)
+        """By illness, by set, then by kind; and of the values fitted, where they are not all of the calibration set."""
+        found = []
+        for illness in self.illnesses:
+            rows = [r for r in self.rows if r.illness == illness]
+            partly = len({r.fitted for r in rows if r.set == "calibration"}) == 2
+            sets = [*dict.fromkeys(r.set for r in rows), *(["fitted"] if partly else [])]
+            kinds = [k for k in ("rate", "change", "difference", "time", "effect") if any(r.kind == k for r in rows)]
+            every = (self.total(s, k, illness) for s in sets for k in (*kinds, "all"))
+            found += [total for total in every if total.rows]
+        return tuple(found)
+
+    @property
+    def illnesses(self) -> tuple[str, ...]:
+        """Those it has trials of."""
+        return tuple(dict.fromkeys(r.illness for r in self.rows))
 
     def table(self) -> pl.DataFrame:
         """The rows as a data frame."""
@@ -139,7 +153,8 @@ class Validation:
 
 
 class Compiled:
-    """Predictions of all endpoints of some replicas, compiled once for every set of parameters and levels."""
+    """Predictions of all endpoints of some replicas of one illness, compiled once for every set of parameters and
+    levels."""
 
     def __init__(self, replicas: Replicas):
         self.replicas = replicas
@@ -171,9 +186,24 @@ class Compiled:
         return jax.tree.map(np.asarray, self._run(self.replicas.arms, values, *levels, known[1]))
 
 
-def compiled(trials: Sequence[Trial], patients: int, seed: int, progress: Progress | None = None) -> Compiled:
-    """The predictions of some trials for so many patients per arm."""
-    return Compiled(build(trials, mirrored(draw("TRD", (patients + 1) // 2, seed)), progress))
+def compiled(
+    trials: Sequence[Trial], patients: int, seed: int, progress: Progress | None = None
+) -> Callable[[Draw], tuple[np.ndarray, np.ndarray]]:
+    """The predictions of some trials, in their order, for so many patients per arm."""
+    parts, places = [], []
+    for illness, population in POPULATION.items():
+        chosen = [t for t in trials if t.illness == illness]
+        if chosen:
+            people = mirrored(draw(population, (patients + 1) // 2, seed))
+            parts.append(Compiled(build(chosen, people, progress)))
+            places += [k for k, t in enumerate(t for t in trials for _ in t.endpoints) if t.illness == illness]
+    order = np.argsort(places)
+
+    def predicted(at: Draw) -> tuple[np.ndarray, np.ndarray]:
+        values, spread = (np.concatenate(x)[order] for x in zip(*(part(at) for part in parts), strict=True))
+        return values, spread
+
+    return predicted
 
 
 class Some(NamedTuple):
@@ -185,7 +215,7 @@ class Some(NamedTuple):
     draws: tuple[Draw, ...]
 
 
-_kept: dict[tuple, Compiled] = {}
+_kept: dict[tuple, Callable[[Draw], tuple[np.ndarray, np.ndarray]]] = {}
 _one_builds = Lock()
 
 
