@@ -153,7 +153,7 @@ def findings() -> tuple[Finding, ...]:
         ),
         Finding(
             "solomon2010_cds.mania.hr_recovery_vs_major_depression",
-            "how much longer depression lasts than mania and hypomania (geometric mean of the two hazard ratios)",
+            "how much longer depression lasts than mania and hypomania",
             (log(mania) + log(hypomania)) / 2,
             0.25,
             _depression_over_mania,
@@ -272,9 +272,9 @@ class Fitted(NamedTuple):
         """Found in cohorts beside counted in the model, as text."""
         lines = [f"{'people followed for years':<68}{'found':>10}{'model':>10}{'errors off':>12}"]
         for f, count in zip(findings(), self.counts, strict=True):
-            found, model = (np.exp(x) if f.as_log else 100 * x for x in (f.value, count))
-            unit = "" if f.as_log else " %"
-            lines.append(f"{f.what:<68}{found:>10.3g}{model:>10.3g}{(count - f.value) / f.se:>12.1f}{unit}")
+            shown = (f"{np.exp(x):.3g}" if f.as_log else f"{100 * x:.3g} %" for x in (f.value, count))
+            found, model = shown
+            lines.append(f"{f.what:<68}{found:>10}{model:>10}{(count - f.value) / f.se:>12.1f}")
         return "\n".join(lines)
 
 

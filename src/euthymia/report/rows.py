@@ -17,9 +17,9 @@ KINDS = {"rate": "rates", "change": "changes and scores", "difference": "differe
 ERROR_UNIT = {"rate": "percentage points", "change": "points", "difference": "points", "time": "days"}
 CONTAINED = "An interval is the middle 50 or 90 % of what repetitions of the trial would report. It contains"
 NO_MODEL = (
-    "The predictor that knows no model answers with the mean of the calibration set's values of the same measure and "
-    "kind of arm (drug, antidepressant, control). For the calibration set it has therefore seen the value it is asked "
-    "for."
+    "The predictor that knows no model answers with the mean of the calibration set's values of the same illness, "
+    "measure and kind of arm (drug, antidepressant, exposure therapy, control). For the calibration set it has "
+    "therefore seen the value it is asked for."
 )
 NOT_INDEPENDENT = (
     "Every value counts once, so a trial with many values counts for more; values of one trial are of the same "

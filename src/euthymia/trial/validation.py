@@ -300,20 +300,22 @@ def repetitions(
 
 
 def naive_predictor() -> Callable[[Trial, Endpoint], float | None]:
-    """Without a model: the mean of the calibration set's endpoints of the same measure and kind of arm."""
+    """Without a model: the mean of the calibration set's endpoints of the same illness, measure and kind of arm."""
     found: dict[tuple, list[float]] = defaultdict(list)
     for trial in catalogue():
         if trial.set == "calibration":
             for e in trial.endpoints:
                 value = observed(e, trial.set).value
                 for like in (_kind_of_arm(trial, e), None):
-                    found[e.measure, like].append(value)
+                    if not np.isnan(value):
+                        found[trial.illness, e.measure, like].append(value)
 
     def guess(trial: Trial, e: Endpoint) -> float | None:
+        kind, illness = _kind_of_arm(trial, e), trial.illness
         if e.measure == "score":
-            change = found.get(("change", _kind_of_arm(trial, e))) or found["change", None]
+            change = found.get((illness, "change", kind)) or found[illness, "change", None]
             return _mean_baseline(trial, e) + float(np.mean(change))
-        like = found.get((e.measure, _kind_of_arm(trial, e))) or found.get((e.measure, None))
+        like = found.get((illness, e.measure, kind)) or found.get((illness, e.measure, None))
         return float(np.mean(like)) if like else None
 
     return guess
@@ -326,6 +328,8 @@ def _mean_baseline(trial: Trial, e: Endpoint) -> float:
 def _kind_of_arm(trial: Trial, e: Endpoint) -> str:
     """drug, or what the arm gets instead."""
     arm = trial.arm(e.arm[0])
+    if arm.exposure:
+        return "exposure therapy"
     given = calendar(trial, arm, 336.0)
     if any(a.compound in COMPOUNDS for a in given.administrations):
         return "drug"
