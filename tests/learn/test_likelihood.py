@@ -7,7 +7,7 @@ import pytest
 
 from euthymia import evidence
 from euthymia.errors import UserError
-from euthymia.learn.likelihood import calibration_trials, target
+from euthymia.learn.likelihood import calibration_trials, priors_of, target
 from euthymia.trial import observed as room
 from euthymia.trial.document import load
 
@@ -37,10 +37,10 @@ def test_the_gradient_is_that_of_the_value(small, cost):
 
 def test_coordinates_are_standard_a_priori(small):
     values = small.values(jnp.zeros(small.size))
-    for row in evidence.priors():
+    for row in priors_of("depression"):
         assert float(values[row.id]) == pytest.approx(row.median)
     one = small.values(jnp.ones(small.size))
-    for row in evidence.priors():
+    for row in priors_of("depression"):
         assert float(jnp.log(one[row.id] / values[row.id])) == pytest.approx(row.sd)
 
 

@@ -177,6 +177,10 @@ def _identified(outcome: Outcome) -> str:
     told = outcome.moved()
     for m in told:
         table.writerow([m.id, *(f"{x:.4g}" for x in (*m.prior, *m.posterior)), f"{m.spread_left:.3f}", verdict(m)])
+    for row in evidence.priors():
+        if row.id in HELD and owner(row.id) == outcome.illness:
+            ends = [row.median * np.exp(row.sd * z) for z in (0.0, -1.645, 1.645)] * 2
+            table.writerow([row.id, *(f"{x:.4g}" for x in ends), "1.000", NOT])
     before = csv.reader(_stored(IDENTIFIED).splitlines()[1:])
     table.writerows(row for row in before if owner(row[0]) != outcome.illness)
     return out.getvalue()

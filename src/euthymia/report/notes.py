@@ -48,6 +48,10 @@ def plain(course: Course) -> str:
         steps = [daily for daily in course.calendar.daily if daily.agent == agent]
         mouth = "" if "oral" in agent else " by mouth"
         parts.append(", then ".join([f"{agent}{mouth} every day{_step(steps[0])}", *(_step(s)[2:] for s in steps[1:])]))
+    for item in course.protocol.exposure:
+        at = [t / DAY_H for t in item.times_h()]
+        when = f"on day {at[0]:g}" if len(at) == 1 else f"from day {at[0]:g} to {at[-1]:g}"
+        parts.append(f"{item.therapy}, {len(at)} session{'' if len(at) == 1 else 's'} {when}")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}." if parts else "No treatment."
 

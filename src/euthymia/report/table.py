@@ -2,8 +2,10 @@
 
 import textwrap
 from collections.abc import Sequence
+from itertools import groupby
 
 from euthymia.report.rows import (
+    KINDS,
     RIGHT_MODEL,
     between,
     by_trial,
@@ -11,7 +13,6 @@ from euthymia.report.rows import (
     published,
     ran,
     total_cells,
-    total_name,
     totals,
     value,
 )
@@ -87,8 +88,10 @@ def replica_text(validation: Validation) -> str:
 
 def _total_lines(validation: Validation) -> list[str]:
     head = ("values", "mean absolute error", "bias", "without a model", "if right", "in 50 %", "in 90 %")
-    body = {total_name(t): total_cells(t) for t in totals(validation)}
-    table = [("", *head), *((name, *cells) for name, cells in body.items())]
+    table: list[tuple[str, ...]] = [("", *head)]
+    for illness, some in groupby(totals(validation), lambda t: t.illness):
+        table.append((f"{illness}:", *[""] * len(head)))
+        table += [(f"{t.set}, {KINDS[t.kind]}", *total_cells(t)) for t in some]
     width = [max(len(line[k]) for line in table) for k in range(len(table[0]))]
     return [
         GAP.join(c.rjust(w) if k else c.ljust(w) for k, (c, w) in enumerate(zip(line, width, strict=True))).rstrip()
