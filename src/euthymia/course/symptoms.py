@@ -24,6 +24,7 @@ def symptoms(setting: Setting, timing: Timing, patients: Patients, draws: Draws,
     values["fluctuation"] = depression.fluctuation(timing.observe_h, draws["fluctuation"], own_sd)
     if isinstance(setting.own, BipolarSetting):
         values["drug effect"] = setting.relative.gain * values["drug effect"]
+        values["background effect"] = setting.relative.background * values["background effect"]
         values["fluctuation"] = setting.relative.fluctuation * values["fluctuation"]
         values |= _bipolar(setting.own, timing, patients, draws, plastic)
     if isinstance(setting.own, PtsdSetting):

@@ -6,7 +6,7 @@ from euthymia import evidence
 
 RATIOS = {
     "depression": (),
-    "bipolar": ("gain", "durability", "fluctuation"),
+    "bipolar": ("gain", "durability", "background", "fluctuation"),
     "ptsd": ("gain", "antidepressant", "background", "fluctuation"),
 }
 """Of which ratios an illness has rows of its own; all others are 1."""

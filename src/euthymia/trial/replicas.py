@@ -47,6 +47,9 @@ DEVIATES = (
     "background",
 )
 PAD_STEPS = 128  # paths are padded to a multiple, so that they share compilations
+REPEATS, SHORT_H, APART = 16, 26 * 168.0, 1_000_000
+"""How often the poles of the people of an arm are followed where it is shorter than half a year, each time by chance of
+its own; and how far apart the numbers are that key that chance."""
 LONG_AGO_H = 1e6  # finite, so that derivatives are
 BASELINE = {"depression": "baseline_madrs", "bipolar": "baseline_madrs", "ptsd": "baseline_caps5"}
 """Of a patient, the score at entry that a trial of the illness is about."""
@@ -74,7 +77,7 @@ class Arms(eqx.Module):
     path: every distinct drug course; lane, picks: where in it each observation reads, the end of step number `picks`
     (0: no ketamine yet); start_h, stop_h: of the oral antidepressant; design: row of `designs`, pairs of expectancy and
     whether inpatients; ups_and_downs: of unit SD; episode: what the course of the poles takes off (None but in bipolar
-    disorder); begins: by pole, when a new episode does (h), [arms, patients].
+    disorder); begins: by pole, when a new episode does (h), [arms, patients several times over].
     """
 
     path: Path
@@ -335,17 +338,24 @@ def _of_poles(
     trials: Sequence[Trial], planned: Sequence[Schedule], who: Sequence[Patients], padded: np.ndarray
 ) -> tuple[Array, dict[str, Array]]:
     """What the poles do in every arm, of the patients as they are and of no fitted parameter: [arms, times, patients];
-    and by pole when a new episode begins (h), [arms, patients]."""
-    last = max(float(e.at.value) for t in trials for e in t.endpoints)
-    daily = np.arange(0.0, max(last, padded.max()) + DAY_H, DAY_H)
+    and by pole when a new episode begins (h), [arms, patients several times over]."""
+    last_h = [max(e.at.value for e in t.endpoints) for t in trials for _ in t.arms]
+    width = REPEATS * len(who[0])
     effects, begins = [], {pole: [] for pole in POLES}
-    for c, people, times in zip(planned, who, padded, strict=True):
-        look = np.union1d(daily, times)
-        values, _ = simulate_schedule(replace(c, horizon_h=float(look[-1])), people, look, Variants())
-        effects.append(values["episode effect"][:, np.searchsorted(look, times)].T)
-        found = pole_outcomes(look, values)
+    for c, people, times, last in zip(planned, who, padded, last_h, strict=True):
+        look = np.union1d(np.arange(0.0, max(last, times.max()) + DAY_H, DAY_H), times)
+        repeats = REPEATS if look[-1] < SHORT_H else 1  # what is rare in a short trial needs more than its people
+        seen: dict[str, list[np.ndarray]] = {pole: [] for pole in POLES}
+        for k in range(repeats):
+            again = eqx.tree_at(lambda p: p.index, people, people.index + k * APART)
+            values, _ = simulate_schedule(replace(c, horizon_h=float(look[-1])), again, look, Variants())
+            if not k:
+                effects.append(values["episode effect"][:, np.searchsorted(look, times)].T)
+            found = pole_outcomes(look, values)
+            for pole in POLES:
+                seen[pole].append(np.nan_to_num(DAY_H * found[f"days to {pole} episode"], nan=np.inf))
         for pole in POLES:
-            begins[pole].append(np.nan_to_num(DAY_H * found[f"days to {pole} episode"], nan=np.inf))
+            begins[pole].append(np.resize(np.concatenate(seen[pole]), width))
     return jnp.asarray(np.stack(effects)), {pole: jnp.asarray(np.stack(x)) for pole, x in begins.items()}
 
 
@@ -426,7 +436,8 @@ def effects(arms: Arms, drug: Array, background: Array, plastic: Array | None = 
     kept = depression.age_factor(arms.age_y)[:, None]
     total = kept * (by_drug + by_antidepressant + ratio.background * level[..., None] * readiness)
     if arms.illness == "ptsd":
-        total = total + by_exposure(arms, plastic)
+        # studies of exposure therapy differ as those of the drug do
+        total = total + by_exposure(arms, plastic) * drug[arms.trial][:, None, None]
     return total if arms.episode is None else total + arms.episode
 
 

@@ -138,8 +138,9 @@ class Validation:
 
     @property
     def illnesses(self) -> tuple[str, ...]:
-        """Those it has trials of."""
-        return tuple(dict.fromkeys(r.illness for r in self.rows))
+        """Those it has trials of, depression first."""
+        there = {r.illness for r in self.rows}
+        return (*(i for i in POPULATION if i in there), *sorted(there - set(POPULATION)))
 
     def table(self) -> pl.DataFrame:
         """The rows as a data frame."""
