@@ -1,5 +1,5 @@
-"""Time of virtual trials: a planned one a thousand times over, the whole validation, a gradient beside its value; and of
-10,000 people with bipolar disorder over two years.
+"""Time of virtual trials: a planned one a thousand times over, the whole validation, a gradient beside its value; and
+of 10,000 people with bipolar disorder over two years.
 
 Every command runs in a process of its own: with an empty compilation cache, and the trials once more with the cache
 that the first run left.

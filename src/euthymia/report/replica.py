@@ -139,8 +139,13 @@ def given(trial: Trial, arm: Arm) -> str:
         a = arm.antidepressant
         until = f" until day {a.stop.value / DAY_H:g}" if a.stop else ""
         parts.append(f"an oral antidepressant every day from day {a.start.value / DAY_H:g}{until}")
+    if arm.alongside:
+        parts.append(f"{' and '.join(arm.alongside)} every day")
+    if arm.exposure:
+        parts.append(f"exposure therapy, {_days(arm.exposure)}")
     mean, sd = baseline(arm.baseline, trial.set)
-    parts.append(f"MADRS at entry {mean:.1f} (SD {sd:.1f})")
+    scale = "score" if trial.illness == "PTSD" else "MADRS"
+    parts.append(f"{scale} at entry {mean:.1f} (SD {sd:.1f})")
     text = "; ".join([*parts, *arm.reasons()])
     return f"{text[0].upper()}{text[1:]}."
 

@@ -75,7 +75,7 @@ def replica_text(validation: Validation) -> str:
     lines += _total_lines(validation)
     lines.append("")
     notes = [
-        f"{ran(validation)} Rates in %, changes and differences in MADRS points.",
+        f"{ran(validation)} Rates in %, changes and differences in points (MADRS; in PTSD the trial's own scale).",
         contained(validation),
         RIGHT_MODEL,
         "OUT: the published value lies outside the 90 % interval. assumed: something stands in for what was not "
