@@ -196,6 +196,7 @@ def exercise():
 READ_LATER = {
     "background.sd_between_patients": "course",  # at the readout
     "depression.rating_noise": "course",
+    "ptsd.gain_factor_positive_trial": "course",
 }
 
 

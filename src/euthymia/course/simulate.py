@@ -113,6 +113,13 @@ def _own(calendar: Schedule, illness: str) -> BipolarSetting | PtsdSetting | Non
     return None
 
 
+def _relative(illness: str, variants: Variants) -> Relative:
+    ratios = Relative.of(illness)
+    if illness == "ptsd" and variants.ptsd_trials == "positive":
+        return replace(ratios, gain=evidence.value("ptsd.gain_factor_positive_trial"))
+    return ratios
+
+
 def _setting(
     plan: Plan, calendar: Schedule, variants: Variants, absorption: Mapping[str, float], illness: str
 ) -> Setting:
@@ -131,7 +138,7 @@ def _setting(
         background=jax.tree.map(np.asarray, Background.of(design.expectancy, design.setting == "inpatient")),
         multicentre=np.asarray(evidence.value("depression.multicentre_factor") if design.sites == "many" else 1.0),
         antidepressants=treatments,
-        relative=jax.tree.map(np.asarray, Relative.of(illness)),
+        relative=jax.tree.map(np.asarray, _relative(illness, variants)),
         own=jax.tree.map(np.asarray, _own(calendar, illness)),
         dose_mg=np.asarray([d.mg or 0.0 for d in plan.doses]),
         dose_mg_per_kg=np.asarray([d.mg_per_kg or 0.0 for d in plan.doses]),
