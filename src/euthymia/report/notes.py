@@ -122,8 +122,8 @@ def uncertainty(lines: Sequence[Line]) -> list[tuple[str, str]]:
         (
             "Between studies, and in the parameters",
             "Intervals of response and remission contain how much studies differ from one another "
-            f"(log standard deviation {drug:g} for the drug's effect, {background:g} for the non-drug response; both "
-            "assumed) and chance in a study of this size. "
+            f"(log standard deviation {drug:.2g} for the drug's effect, {background:.2g} for the non-drug response; "
+            "both fitted to the calibration trials) and chance in a study of this size. "
             "Nothing in this report contains the uncertainty of the model's parameters themselves, nor that of its "
             "structure: see the assumptions below.",
         ),
