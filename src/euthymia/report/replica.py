@@ -20,7 +20,7 @@ from euthymia.trial.validation import Row, Validation
 
 FEWEST_TIMES = 2  # of a time course
 FIRST_LOOK = 2  # the first two colours say inside and outside on this page
-DAYS: Spec = {"grid": False, "tickMinStep": 1, "format": "~g"}
+DAYS: Spec = {"grid": False, "tickMinStep": 1, "format": "~r"}
 DAY_H = 24.0
 
 

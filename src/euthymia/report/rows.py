@@ -19,7 +19,8 @@ CONTAINED = "An interval is the middle 50 or 90 % of what repetitions of the tri
 NO_MODEL = (
     "The predictor that knows no model answers with the mean of the calibration set's values of the same illness, "
     "measure and kind of arm (drug, antidepressant, exposure therapy, control). For the calibration set it has "
-    "therefore seen the value it is asked for."
+    "therefore seen the value it is asked for. In PTSD, whose trials use scales of several lengths, it takes points as "
+    "shares of the score at entry."
 )
 NOT_INDEPENDENT = (
     "Every value counts once, so a trial with many values counts for more; values of one trial are of the same "

@@ -301,12 +301,13 @@ def repetitions(
 
 
 def naive_predictor() -> Callable[[Trial, Endpoint], float | None]:
-    """Without a model: the mean of the calibration set's endpoints of the same illness, measure and kind of arm."""
+    """Without a model: the mean of the calibration set's endpoints of the same illness, measure and kind of arm. In
+    PTSD, whose trials use scales of several lengths, points are taken as shares of the score at entry."""
     found: dict[tuple, list[float]] = defaultdict(list)
     for trial in catalogue():
         if trial.set == "calibration":
             for e in trial.endpoints:
-                value = observed(e, trial.set).value
+                value = observed(e, trial.set).value / _length(trial, e)
                 for like in (_kind_of_arm(trial, e), None):
                     if not np.isnan(value):
                         found[trial.illness, e.measure, like].append(value)
@@ -317,9 +318,15 @@ def naive_predictor() -> Callable[[Trial, Endpoint], float | None]:
             change = found.get((illness, "change", kind)) or found[illness, "change", None]
             return _mean_baseline(trial, e) + float(np.mean(change))
         like = found.get((illness, e.measure, kind)) or found.get((illness, e.measure, None))
-        return float(np.mean(like)) if like else None
+        return float(np.mean(like)) * _length(trial, e) if like else None
 
     return guess
+
+
+def _length(trial: Trial, e: Endpoint) -> float:
+    """What points are counted in: 1, or where scales differ the mean score at entry."""
+    in_points = KIND[e.measure] in ("change", "difference")
+    return _mean_baseline(trial, e) if trial.illness == "PTSD" and in_points else 1.0
 
 
 def _mean_baseline(trial: Trial, e: Endpoint) -> float:
