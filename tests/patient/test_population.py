@@ -14,6 +14,7 @@ from euthymia.evidence import value
 from euthymia.patient import POPULATIONS, Patients, draw
 from euthymia.patient.population import DEVIATE_LIMIT, VARIED
 from euthymia.patient.random import normals, stream_id, threefry
+from euthymia.protocol import words
 
 MANY = 20_000
 SIGMAS = 4.5  # sampling errors allowed; with about fifty comparisons a false alarm is a matter of 1 in 3,000
@@ -236,3 +237,8 @@ def test_unknown_populations_agents_and_livers_are_refused():
         draw("TRD", 1, hepatic_impairment="severe")
     with pytest.raises(UserError, match="'some' is unknown; allowed: none, mild, moderate"):
         draw("TRD", 1, hepatic_impairment="some")
+
+
+def test_a_protocol_may_name_exactly_the_populations_there_are():
+    """Two rooms of one floor, neither of which may read the other's list."""
+    assert words.POPULATIONS == POPULATIONS
