@@ -158,12 +158,16 @@ def mean_time_to_leave(pole: Pole, time_h: float, start: float, end: float, tilt
 
 
 def tilt_of(pole: Pole, time_h: float, hazard_ratio: float) -> float:
-    """The tilt under which a patient of typical instability leaves euthymia `hazard_ratio` times as often."""
+    """The tilt under which a patient of typical instability leaves euthymia `hazard_ratio` times as often; the steepest
+    that leaves two wells where no such tilt does."""
     without = mean_time_to_leave(pole, time_h, 0.0, 1.0)
 
     def off(tilt: float) -> float:
         return np.log(without / mean_time_to_leave(pole, time_h, 0.0, 1.0, tilt) / hazard_ratio)
 
+    for limit in (-STEEPEST, STEEPEST):
+        if np.sign(off(limit)) == np.sign(limit):
+            return limit
     found: Any = brentq(off, -STEEPEST, STEEPEST, xtol=1e-7)
     return float(found)
 

@@ -45,9 +45,15 @@ def calibration_trials(illness: Illness = "depression") -> tuple[Trial, ...]:
     return tuple(t for t in catalogue() if t.set == "calibration" and t.illness == illness)
 
 
-HELD = ("ptsd.gain_factor", "ptsd.veteran_factor", "extinction.window")
+HELD = (
+    "ptsd.gain_factor",
+    "ptsd.veteran_factor",
+    "extinction.window",
+    *(row.id for row in evidence.priors() if row.id.startswith("bipolar.hazard_ratio.")),
+)
 """Believed, not fitted: a meta-analysis says more of the first than the one positive trial that may be fitted, no
-calibration trial is of veterans on ketamine, and none of ketamine with exposure. Their priors go into the draws."""
+calibration trial is of veterans on ketamine, and none of ketamine with exposure; hazard ratios are as their trials give
+them. Their priors go into the draws."""
 
 
 def owner(id: str) -> Illness:
@@ -113,8 +119,8 @@ class Target:
     def draw(self, x: Array) -> Draw:
         """The same as plain numbers."""
         names = [t.trial for t in self.trials]
-        levels = (dict(zip(names, np.asarray(level).tolist(), strict=True)) for level in self.levels(x))
-        return Draw({id: float(v) for id, v in self.values(x).items()}, *levels)
+        drug, background = (dict(zip(names, np.asarray(level).tolist(), strict=True)) for level in self.levels(x))
+        return Draw({id: float(v) for id, v in self.values(x).items()}, drug, background)
 
     def levels_of(self, trial: str) -> tuple[int, int]:
         """Places of a trial's two levels among the coordinates."""

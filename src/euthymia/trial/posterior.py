@@ -27,24 +27,27 @@ SPREAD = {kind: f"depression.sd_between_studies_{kind}" for kind in KINDS}
 
 
 class Draw(NamedTuple):
-    """One draw. values: of model parameters, by id; drug, background: how each trial multiplies the two responses."""
+    """One draw. values: of model parameters, by id; drug, background: how each trial multiplies the two responses;
+    number: of the draw among all."""
 
     values: Mapping[str, float]
     drug: Mapping[str, float]
     background: Mapping[str, float]
+    number: int = 0
 
 
 def draws(trials: Sequence[Trial], seed: int) -> tuple[Draw, ...]:
     """Every draw of the posterior, for these trials: one not fitted gets the level of a study not yet seen."""
     rng = np.random.default_rng(seed)
     found = []
-    for at in posterior():
+    for number, at in enumerate(posterior()):
         levels = []
         for kind, fitted in zip(KINDS, (at.drug, at.background), strict=True):
             spread = at.values.get(SPREAD[kind]) or evidence.value(SPREAD[kind])
             new = np.exp(spread * rng.standard_normal(len(trials)))
             levels.append({t.trial: fitted.get(t.trial, float(x)) for t, x in zip(trials, new, strict=True)})
-        found.append(Draw(at.values, *levels))
+        drug, background = levels
+        found.append(Draw(at.values, drug, background, number))
     return tuple(found)
 
 
@@ -95,15 +98,20 @@ def read(text: str) -> tuple[Draw, ...]:
             row = dict(zip(head, map(float, cells), strict=True))
         except ValueError:
             raise UserError(f"{FILE}, line {number}: every cell must be a number, one for each column.") from None
-        levels = ({c.partition(" ")[2]: v for c, v in row.items() if c.startswith(kind + " ")} for kind in KINDS)
-        found.append(Draw({c: v for c, v in row.items() if " " not in c}, *levels))
+        drug, background = (
+            {c.partition(" ")[2]: v for c, v in row.items() if c.startswith(kind + " ")} for kind in KINDS
+        )
+        found.append(Draw({c: v for c, v in row.items() if " " not in c}, drug, background))
     return tuple(found)
 
 
 def write(given: Sequence[Draw], path: Path) -> None:
     """Write draws as `read` reads them, to five digits."""
     first = given[0]
-    head = [*first.values, *(f"{kind} {t}" for kind, of in zip(KINDS, first[1:], strict=True) for t in of)]
+    head = [
+        *first.values,
+        *(f"{kind} {t}" for kind, of in zip(KINDS, (first.drug, first.background), strict=True) for t in of),
+    ]
     rows = [[*d.values.values(), *d.drug.values(), *d.background.values()] for d in given]
     text = "\n".join([",".join(head), *(",".join(f"{x:.5g}" for x in row) for row in rows)]) + "\n"
     write_whole(path, lambda p: p.write_text(text, encoding="utf-8"))

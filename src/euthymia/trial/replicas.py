@@ -76,8 +76,9 @@ class Arms(eqx.Module):
 
     path: every distinct drug course; lane, picks: where in it each observation reads, the end of step number `picks`
     (0: no ketamine yet); start_h, stop_h: of the oral antidepressant; design: row of `designs`, pairs of expectancy and
-    whether inpatients; ups_and_downs: of unit SD; episode: what the course of the poles takes off (None but in bipolar
-    disorder); begins: by pole, when a new episode does (h), [arms, patients several times over].
+    whether inpatients; ups_and_downs: of unit SD; episode: what the course of the poles takes off, [sets of values of
+    the poles, arms, times, patients] (None but in bipolar disorder); begins: by pole, when a new episode does (h),
+    [sets, arms, patients several times over].
     """
 
     path: Path
@@ -114,10 +115,12 @@ class Replicas(NamedTuple):
     people: tuple[Patients, ...]
     arms: Arms
 
-    def scores(self, arms: Arms, drug: Array, background: Array, plastic: Array | None = None) -> dict[ArmName, Scores]:
+    def scores(
+        self, arms: Arms, drug: Array, background: Array, plastic: Array | None = None, poles: Any = 0
+    ) -> dict[ArmName, Scores]:
         """By arm, where each trial multiplies drug and non-drug response, [trials]. arms: `self.arms`, which compiled
-        code must be given as an argument rather than keep as a constant; plastic: as in `effects`."""
-        true = madrs(arms, drug, background, plastic)
+        code must be given as an argument rather than keep as a constant; plastic, poles: as in `effects`."""
+        true = madrs(arms, drug, background, plastic, poles)
         row = np.concatenate([k * true.shape[1] + np.arange(len(times)) for k, times in enumerate(self.times)])
         # split, not indexed one by one: the reverse of every index would be an array as large as the whole
         each = iter(jax.lax.split(true.reshape(-1, true.shape[2])[row], (1,) * len(row)))
@@ -125,7 +128,7 @@ class Replicas(NamedTuple):
         for k, (name, times) in enumerate(zip(self.names, self.times, strict=True)):
             start = jnp.tile(arms.baseline[k], 2)
             at = {t: next(each)[0] for t in times}
-            begins = {pole: x[k] for pole, x in arms.begins.items()}
+            begins = {pole: x[poles, k] for pole, x in arms.begins.items()}
             found[name] = Scores(start, at, self.people[k], background[arms.trial[k]], begins)
         return found
 
@@ -281,8 +284,15 @@ def _times(trial: Trial, arm: Arm) -> tuple[float, ...]:
     return tuple(sorted({*looked, *(t for t in arm.exposure if t <= looked[-1])}))
 
 
-def build(trials: Sequence[Trial], people: Patients, progress: Callable[[int, int], None] | None = None) -> Replicas:
-    """Lay out every arm of `trials` for `people`. progress: called with (drug schedules recorded, drug schedules)."""
+def build(
+    trials: Sequence[Trial],
+    people: Patients,
+    progress: Callable[[int, int], None] | None = None,
+    poles: Sequence[Mapping[str, float]] = (MappingProxyType({}),),
+) -> Replicas:
+    """Lay out every arm of `trials` for `people`. progress: called with (drug schedules recorded, drug schedules);
+    poles: sets of values of bipolar disorder (rows "bipolar.*") under each of which everybody's episodes are followed;
+    by default those of the evidence."""
     everyone = [(trial, arm, people_of(trial, arm, people)) for trial in trials for arm in trial.arms]
     times = [_times(trial, arm) for trial, arm, _ in everyone]
     planned = [calendar(trial, arm, t[-1]) for (trial, arm, _), t in zip(everyone, times, strict=True)]
@@ -290,7 +300,7 @@ def build(trials: Sequence[Trial], people: Patients, progress: Callable[[int, in
     width = max(len(t) for t in times)
     padded = np.stack([np.pad(t, (0, width - len(t)), mode="edge") for t in times])
     path, lane, picks = _laid_out(planned, who, times, padded, progress)
-    episode, begins = _of_poles(trials, planned, who, padded) if has_poles(people.population) else (None, {})
+    episode, begins = _of_poles(trials, planned, who, padded, poles) if has_poles(people.population) else (None, {})
     designs = [(c.design.expectancy, c.design.setting == "inpatient") for c in planned]
     distinct = tuple(dict.fromkeys(designs))
     daily = [c.daily[0] if c.daily else None for c in planned]
@@ -335,28 +345,39 @@ def build(trials: Sequence[Trial], people: Patients, progress: Callable[[int, in
 
 
 def _of_poles(
-    trials: Sequence[Trial], planned: Sequence[Schedule], who: Sequence[Patients], padded: np.ndarray
+    trials: Sequence[Trial],
+    planned: Sequence[Schedule],
+    who: Sequence[Patients],
+    padded: np.ndarray,
+    sets: Sequence[Mapping[str, float]],
 ) -> tuple[Array, dict[str, Array]]:
-    """What the poles do in every arm, of the patients as they are and of no fitted parameter: [arms, times, patients];
-    and by pole when a new episode begins (h), [arms, patients several times over]."""
+    """What the poles do in every arm, of the patients as they are and of no parameter fitted to trials:
+    [sets, arms, times, patients]; and by pole when a new episode begins (h), [sets, arms, patients several times over].
+    """
     last_h = [max(e.at.value for e in t.endpoints) for t in trials for _ in t.arms]
-    width = REPEATS * len(who[0])
-    effects, begins = [], {pole: [] for pole in POLES}
-    for c, people, times, last in zip(planned, who, padded, last_h, strict=True):
-        look = np.union1d(np.arange(0.0, max(last, times.max()) + DAY_H, DAY_H), times)
-        repeats = REPEATS if look[-1] < SHORT_H else 1  # what is rare in a short trial needs more than its people
-        seen: dict[str, list[np.ndarray]] = {pole: [] for pole in POLES}
-        for k in range(repeats):
-            again = eqx.tree_at(lambda p: p.index, people, people.index + k * APART)
-            values, _ = simulate_schedule(replace(c, horizon_h=float(look[-1])), again, look, Variants())
-            if not k:
-                effects.append(values["episode effect"][:, np.searchsorted(look, times)].T)
-            found = pole_outcomes(look, values)
-            for pole in POLES:
-                seen[pole].append(np.nan_to_num(DAY_H * found[f"days to {pole} episode"], nan=np.inf))
-        for pole in POLES:
-            begins[pole].append(np.resize(np.concatenate(seen[pole]), width))
-    return jnp.asarray(np.stack(effects)), {pole: jnp.asarray(np.stack(x)) for pole, x in begins.items()}
+    repeats = max(1, REPEATS // len(sets))
+    width = repeats * len(who[0])
+    effects = np.empty((len(sets), *padded.shape, len(who[0])))
+    begins = {pole: np.empty((len(sets), len(planned), width)) for pole in POLES}
+    for number, values in enumerate(sets):
+        with evidence.assume(values):
+            for a, (c, people, times, last) in enumerate(zip(planned, who, padded, last_h, strict=True)):
+                look = np.union1d(np.arange(0.0, max(last, times.max()) + DAY_H, DAY_H), times)
+                # what is rare in a short trial needs more than its people
+                each = repeats if look[-1] < SHORT_H else 1
+                seen: dict[str, list[np.ndarray]] = {pole: [] for pole in POLES}
+                for k in range(each):
+                    another = (number * repeats + k) * APART
+                    again = eqx.tree_at(lambda p: p.index, people, people.index + another)
+                    found, _ = simulate_schedule(replace(c, horizon_h=float(look[-1])), again, look, Variants())
+                    if not k:
+                        effects[number, a] = found["episode effect"][:, np.searchsorted(look, times)].T
+                    columns = pole_outcomes(look, found)
+                    for pole in POLES:
+                        seen[pole].append(np.nan_to_num(DAY_H * columns[f"days to {pole} episode"], nan=np.inf))
+                for pole in POLES:
+                    begins[pole][number, a] = np.resize(np.concatenate(seen[pole]), width)
+    return jnp.asarray(effects), {pole: jnp.asarray(x) for pole, x in begins.items()}
 
 
 def _laid_out(
@@ -411,11 +432,12 @@ def pack(lengths: Sequence[int]) -> list[tuple[int, int]]:
     return place
 
 
-def effects(arms: Arms, drug: Array, background: Array, plastic: Array | None = None) -> Array:
+def effects(arms: Arms, drug: Array, background: Array, plastic: Array | None = None, poles: Any = 0) -> Array:
     """What takes points off, on the log scale and before ups and downs, [arms, times, patients].
 
     The same sum as in a course (`course.batch`), for many arms at once. drug, background: how each trial multiplies the
-    drug's and the non-drug response, [trials]; plastic: what `readout` gave for these parameters, if it is at hand.
+    drug's and the non-drug response, [trials]; plastic: what `readout` gave for these parameters, if it is at hand;
+    poles: under which set of values episodes come and go.
     """
     depression = Depression.from_evidence()
     plastic = readout(arms) if plastic is None else plastic
@@ -438,7 +460,7 @@ def effects(arms: Arms, drug: Array, background: Array, plastic: Array | None = 
     if arms.illness == "ptsd":
         # studies of exposure therapy differ as those of the drug do
         total = total + by_exposure(arms, plastic) * drug[arms.trial][:, None, None]
-    return total if arms.episode is None else total + arms.episode
+    return total if arms.episode is None else total + arms.episode[poles]
 
 
 def by_exposure(arms: Arms, plastic: Array) -> Array:
@@ -459,9 +481,9 @@ def readout(arms: Arms) -> Array:
     return depression.readout(**plasticity(arms, depression))
 
 
-def madrs(arms: Arms, drug: Array, background: Array, plastic: Array | None = None) -> Array:
+def madrs(arms: Arms, drug: Array, background: Array, plastic: Array | None = None, poles: Any = 0) -> Array:
     """True scores, [arms, times, patients twice over]: with everybody's ups and downs, and with the opposite ones."""
-    steady = effects(arms, drug, background, plastic)
+    steady = effects(arms, drug, background, plastic, poles)
     sd = Depression.from_evidence().fluctuation_sd(arms.resistant, arms.z["depression.lability"])
     sd = Relative.of(arms.illness).fluctuation * sd
     moved = sd[:, None] * arms.ups_and_downs

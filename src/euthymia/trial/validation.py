@@ -27,7 +27,7 @@ from euthymia.patient.population import draw
 from euthymia.trial.document import AS_LOG, KIND, POPULATION, Endpoint, Set, Trial, catalogue
 from euthymia.trial.endpoints import deviation, predict
 from euthymia.trial.observed import Observed, baseline, observed
-from euthymia.trial.posterior import Draw, as_fitted, contains, draws, fitted
+from euthymia.trial.posterior import Draw, as_fitted, contains, draws, fitted, posterior
 from euthymia.trial.replicas import Arms, Replicas, build, calendar, mirrored, readout
 from euthymia.trial.workers import each
 
@@ -35,6 +35,7 @@ SAMPLES_PER_DRAW = 50
 MINIMUM_PATIENTS = 100
 PERCENTILES = (25.0, 75.0, 5.0, 95.0)
 DRAWS = 16  # of one part
+POLE_SETS = 8  # of the poles' values: episodes are followed anew under each, so they are fewer than the draws
 
 Progress = Callable[[int, int], None]
 
@@ -169,10 +170,10 @@ class Compiled:
             return readout(arms)
 
     def _values(
-        self, arms: Arms, values: dict[str, Array], drug: Array, background: Array, plastic: Array
+        self, arms: Arms, values: dict[str, Array], drug: Array, background: Array, plastic: Array, poles: Array
     ) -> tuple[Array, Array]:
         with evidence.assume(values):
-            scores = self.replicas.scores(arms, drug, background, plastic)
+            scores = self.replicas.scores(arms, drug, background, plastic, poles)
             of = [(e, [scores[t.trial, name] for name in e.arm]) for t, e in self.endpoints]
             return jnp.stack([predict(*x) for x in of]), jnp.stack([deviation(*x) for x in of])
 
@@ -184,7 +185,9 @@ class Compiled:
         known = self._known
         if known is None or known[0] != parameters:  # draws of levels alone share their plasticity
             known = self._known = parameters, self._readout(self.replicas.arms, values)
-        return jax.tree.map(np.asarray, self._run(self.replicas.arms, values, *levels, known[1]))
+        arms = self.replicas.arms
+        poles = jnp.asarray(0 if arms.episode is None else at.number % len(arms.episode))
+        return jax.tree.map(np.asarray, self._run(arms, values, *levels, known[1], poles))
 
 
 def compiled(
@@ -196,7 +199,7 @@ def compiled(
         chosen = [t for t in trials if t.illness == illness]
         if chosen:
             people = mirrored(draw(population, (patients + 1) // 2, seed))
-            parts.append(Compiled(build(chosen, people, progress)))
+            parts.append(Compiled(build(chosen, people, progress, _sets_of_poles())))
             places += [k for k, t in enumerate(t for t in trials for _ in t.endpoints) if t.illness == illness]
     order = np.argsort(places)
 
@@ -205,6 +208,13 @@ def compiled(
         return values, spread
 
     return predicted
+
+
+def _sets_of_poles() -> list[dict[str, float]]:
+    """What the first draws say of how episodes come and go, and of what treatment does to that. Draws after them meet
+    these sets in turn: what cohorts tell of the poles and what trials tell of symptoms are independent."""
+    some = posterior()[:POLE_SETS]
+    return [{id: v for id, v in at.values.items() if id.startswith("bipolar.")} for at in some]
 
 
 class Some(NamedTuple):
