@@ -149,33 +149,28 @@ class Alongside(Entry):
 
 
 class Exposure(Entry):
-    """Sessions of exposure therapy, on a calendar of their own. `starts`: the first, from the first day of the
-    course."""
+    """Sessions of exposure therapy, on a calendar of their own. `starts`: the first, from the first day of the course;
+    or `lag`: from the start of each session of the drug to the exposure that follows it, and when the drug's sessions
+    are used up, `every` so often from the last."""
 
     therapy: words.Therapy
     sessions: Count
     every: Gaps | None = None
     starts: Duration | None = None
+    lag: Duration | None = None
     source: Name
     verified: words.Verified
     note: Text | None = None
 
     @model_validator(mode="after")
     def _spaced(self) -> Exposure:
-        if self.every is None and self.sessions != 1:
+        if self.starts is not None and self.lag is not None:
+            raise ValueError("give `starts` or `lag`, not both")
+        if self.every is None and self.sessions != 1 and self.lag is None:
             raise ValueError("`every` is needed unless there is one session")
         if any(gap.value <= 0 for gap in self.every or ()):
             raise ValueError("every gap in `every` must be longer than zero")
         return self
-
-    def times_h(self) -> tuple[float, ...]:
-        """When the sessions are (h)."""
-        at, times = self.starts.value if self.starts else 0.0, []
-        gaps = [gap.value for gap in self.every or ()]
-        for number in range(self.sessions):
-            times.append(at)
-            at += gaps[number % len(gaps)] if gaps else 0.0
-        return tuple(times)
 
 
 class Phase(Entry):

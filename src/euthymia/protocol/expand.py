@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 
 from euthymia.errors import UserError
 from euthymia.protocol import words
 from euthymia.protocol.calendar import HOURS_PER_WEEK, Administration, DailyTreatment, Design, Schedule
-from euthymia.protocol.document import Measure, Phase, Protocol
+from euthymia.protocol.document import Exposure, Measure, Phase, Protocol
 
 MAX_ADMINISTRATIONS = 20_000
 
@@ -42,7 +42,9 @@ def schedule(protocol: Protocol, horizon_h: float) -> Schedule:
         design=Design(expectancy=block.expectancy, setting=block.setting, sites=block.sites),
         horizon_h=float(horizon_h),
         measure_h={item.scale: _times(item, horizon_h) for item in protocol.measure},
-        exposures_h=tuple(sorted({t for item in protocol.exposure for t in item.times_h() if t < horizon_h})),
+        exposures_h=tuple(
+            sorted({t for item in protocol.exposure for t in exposure_times(protocol, item) if t < horizon_h})
+        ),
     )
 
 
@@ -63,6 +65,20 @@ def session_times(protocol: Protocol, horizon_h: float) -> Iterator[tuple[float,
             if not gaps_h:  # a single dose has no rhythm of its own to hand on
                 break
             start_h += gaps_h[(number - 1) % len(gaps_h)]
+
+
+def exposure_times(protocol: Protocol, item: Exposure) -> tuple[float, ...]:
+    """When the sessions of an exposure therapy are (h), however long the course is."""
+    times: list[float] = []
+    if item.lag is not None:
+        given = islice(session_times(protocol, math.inf), item.sessions)
+        times = [time_h + item.lag.value for time_h, _, _ in given]
+    if not times:
+        times = [item.starts.value if item.starts else 0.0]
+    gaps = [gap.value for gap in item.every or ()]
+    for number in range(item.sessions - len(times)):
+        times.append(times[-1] + gaps[number % len(gaps)])
+    return tuple(times)
 
 
 def _administrations(protocol: Protocol, horizon_h: float) -> Iterator[Administration]:

@@ -8,7 +8,7 @@ from textwrap import wrap
 from euthymia.protocol import words
 from euthymia.protocol.calendar import HOURS_PER_DAY, HOURS_PER_WEEK, Administration
 from euthymia.protocol.document import Alongside, Exposure, Phase, Protocol
-from euthymia.protocol.expand import schedule
+from euthymia.protocol.expand import exposure_times, schedule
 from euthymia.protocol.rules import AdjustRule, Comparison, DecideRule, Exclusion, Rule
 
 WIDTH = 100
@@ -102,13 +102,14 @@ def _given(protocol: Protocol) -> Iterator[str]:
         yield f"{_daily(item)}{note} [{item.source}; {MARKS[item.verified]}]"
     for item in protocol.exposure:
         note = f" ({item.note})" if item.note else ""
-        yield f"{_exposure(item)}{note} [{item.source}; {MARKS[item.verified]}]"
+        yield f"{_exposure(protocol, item)}{note} [{item.source}; {MARKS[item.verified]}]"
 
 
-def _exposure(item: Exposure) -> str:
-    days = ", ".join(_day(t) for t in item.times_h())
+def _exposure(protocol: Protocol, item: Exposure) -> str:
+    days = ", ".join(_day(t) for t in exposure_times(protocol, item))
     many = f"{item.sessions} sessions" if item.sessions > 1 else "one session"
-    return f"{item.therapy}, {many}: on days {days}"
+    lag = f" (each {item.lag} after a session of the drug, while there are any)" if item.lag else ""
+    return f"{item.therapy}, {many}{lag}: on days {days}"
 
 
 def _daily(item: Alongside) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from euthymia.protocol import words
 from euthymia.protocol.bounds import HEAVY_KG, LIGHT_KG, Bound, bound
@@ -31,11 +32,12 @@ def problems(protocol: Protocol) -> list[Problem]:
         *_references(protocol),
         *_shape(protocol),
         *_alongside(protocol),
+        *_exposure(protocol),
         *_doses(protocol),
         *_care(protocol),
     ]
     # a calendar can only be walked when its phases make sense
-    return found or list(_calendar(protocol))
+    return found or [*_calendar(protocol), *_few_sessions(protocol)]
 
 
 def _doses(protocol: Protocol) -> Iterator[Problem]:
@@ -222,6 +224,16 @@ def _alongside(protocol: Protocol) -> Iterator[Problem]:
                 )
 
 
+def _exposure(protocol: Protocol) -> Iterator[Problem]:
+    for index, item in enumerate(protocol.exposure):
+        path: Path = ("exposure", index)
+        for key, time in (("starts", item.starts), ("lag", item.lag)):
+            if time is not None and time.value < 0:
+                yield (*path, key), "a time before the first day" if key == "starts" else "a time before the session"
+        if item.lag is not None and not protocol.phases:
+            yield (*path, "lag"), "there are no sessions of a drug to follow; give `starts` instead"
+
+
 def _care(protocol: Protocol) -> Iterator[Problem]:
     """A treatment document must be supervised; research and contrast documents may leave the list out."""
     drugs = [phase.drug or protocol.drug for phase in protocol.phases]
@@ -275,6 +287,18 @@ def _calendar(protocol: Protocol) -> Iterator[Problem]:
         if densest is not None and recent > densest.value:
             yield path, f"{recent} sessions within 7 days (up to {time_h:g} h); at most {densest}"
             return
+
+
+def _few_sessions(protocol: Protocol) -> Iterator[Problem]:
+    from euthymia.protocol.expand import session_times
+
+    for index, item in enumerate(protocol.exposure):
+        given = sum(1 for _ in islice(session_times(protocol, CHECKED_H), item.sessions))
+        if item.lag is not None and item.every is None and given < item.sessions:
+            yield (
+                ("exposure", index, "every"),
+                f"the drug has {given} sessions for {item.sessions} of {item.therapy}; say how far apart the rest are",
+            )
 
 
 def _least_gap(protocol: Protocol, phase: Phase) -> Bound:

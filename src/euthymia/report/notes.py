@@ -9,6 +9,7 @@ from euthymia.course.variants import SOURCES
 from euthymia.evidence import Parameter
 from euthymia.patient.population import has_poles
 from euthymia.protocol import Administration, DailyTreatment
+from euthymia.protocol.expand import exposure_times
 from euthymia.protocol.words import BY_LEVEL
 from euthymia.report.series import DAY_H, INDIVIDUALS, WEEK_H, Line
 
@@ -49,7 +50,7 @@ def plain(course: Course) -> str:
         mouth = "" if "oral" in agent else " by mouth"
         parts.append(", then ".join([f"{agent}{mouth} every day{_step(steps[0])}", *(_step(s)[2:] for s in steps[1:])]))
     for item in course.protocol.exposure:
-        at = [t / DAY_H for t in item.times_h()]
+        at = [t / DAY_H for t in exposure_times(course.protocol, item)]
         when = f"on day {at[0]:g}" if len(at) == 1 else f"from day {at[0]:g} to {at[-1]:g}"
         parts.append(f"{item.therapy}, {len(at)} session{'' if len(at) == 1 else 's'} {when}")
     text = "; ".join(parts)
