@@ -1,6 +1,6 @@
 """One batch of patients through one plan: the compiled heart of a simulation."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -31,8 +31,40 @@ ALWAYS = ("ketamine", "norketamine", "occupancy", "surge", *STATES)
 WATCHED = ("occupancy", "surge", "bdnf", "ketamine", "S-ketamine", "norketamine")
 
 
+class Bound(NamedTuple):
+    """The linear system of some patients before anything enters it.
+
+    rates: [modes, patients]; entries: what each entry of the plan puts into the modes (per hour, where it lasts),
+    [entries, modes, patients]; weights, watched, analytes: as in `Drive`.
+    """
+
+    rates: Array
+    entries: Array
+    weights: dict[str, Array]
+    watched: dict[str, Array]
+    analytes: dict[str, Array]
+
+    def drive(self, timing: Timing, entries: Array) -> Drive:
+        """With what enters, [entries, modes, patients], when the plan says."""
+        return Drive(
+            self.rates,
+            jnp.einsum("pe,emn->pmn", timing.amount_counts, entries),
+            jnp.einsum("pe,emn->pmn", timing.inflow_counts, entries),
+            timing.amount_of,
+            timing.inflow_of,
+            self.weights,
+            self.watched,
+        )
+
+
 def drug_drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Drive, dict[str, Array]]:
     """The linear system of these patients with its inputs, and the weights of the analytes."""
+    bound = bind(setting, patients)
+    return bound.drive(timing, bound.entries), bound.analytes
+
+
+def bind(setting: Setting, patients: Patients) -> Bound:
+    """The linear system of these patients and the doses of the setting."""
     body = patients.body()
     shown = setting.variants.hydroxynorketamine != "off"
     built = [p.build(body, dict(setting.absorption), shown) for p in setting.pathways]
@@ -65,16 +97,8 @@ def drug_drive(setting: Setting, timing: Timing, patients: Patients) -> tuple[Dr
         "S-ketamine": analytes.get("S-ketamine", zeros),
         "norketamine": sum((w for n, w in analytes.items() if n.endswith("-norketamine")), zeros),
     }
-    drive = Drive(
-        jnp.concatenate([system.rates for system, _ in built]),
-        jnp.einsum("pe,emn->pmn", timing.amount_counts, entry_modes),
-        jnp.einsum("pe,emn->pmn", timing.inflow_counts, entry_modes),
-        timing.amount_of,
-        timing.inflow_of,
-        weights,
-        watched,
-    )
-    return drive, analytes
+    rates = jnp.concatenate([system.rates for system, _ in built])
+    return Bound(rates, entry_modes, weights, watched, analytes)
 
 
 def _other_routes(variants: Variants) -> tuple[OtherRoute, ...]:
@@ -87,7 +111,8 @@ def _other_routes(variants: Variants) -> tuple[OtherRoute, ...]:
     return tuple(routes)
 
 
-def _chain(setting: Setting, patients: Patients) -> Plasticity:
+def chain_of(setting: Setting, patients: Patients) -> Plasticity:
+    """Plasticity in these patients."""
     v, depression = setting.variants, Depression.from_evidence()
     own = jnp.exp(depression.sd_durability * patients.z["depression.durability"])
     return Plasticity.from_evidence(
@@ -130,7 +155,7 @@ def advance(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[
     if not setting.pathways:
         return dict.fromkeys(ALWAYS, zero), {name: jnp.zeros((sessions, n)) for name in WATCHED}
     drive, analytes = drug_drive(setting, timing, patients)
-    chain = _chain(setting, patients)
+    chain = chain_of(setting, patients)
     run = integrate(chain, drive, timing.steps, ("occupancy", "surge", "bdnf"))
     pick, began = jnp.maximum(timing.observed, 0), (timing.observed >= 0)[:, None]
     modes = jnp.where(began[..., None], run.modes[pick], 0.0)
@@ -150,6 +175,29 @@ def advance(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[
     return values, peaks
 
 
+def session_harms(
+    harm: AcuteHarm, peak: dict[str, Array], earlier: Array, patients: Patients, dissociation: Array, pressure: Array
+) -> dict[str, Array]:
+    """What sessions do to people, [sessions, patients], from the `peak` of each watched signal. earlier: how many
+    sessions came before; dissociation, pressure: standard normals of each session."""
+    rise = harm.blood_pressure.rise(
+        ng_per_mL(peak["S-ketamine"], "S-ketamine"), patients.z["blood_pressure"], patients.age_y
+    )
+    return {
+        "peak ketamine": ng_per_mL(peak["ketamine"], "S-ketamine"),
+        "peak norketamine": ng_per_mL(peak["norketamine"], "S-norketamine"),
+        "peak occupancy": peak["occupancy"],
+        "peak surge": peak["surge"],
+        "peak bdnf": peak["bdnf"],
+        "peak dissociation": harm.dissociation.level(
+            peak["occupancy"], earlier, patients.z["dissociation"], dissociation
+        ),
+        "peak systolic rise": harm.blood_pressure.highest_reading(rise, pressure),
+        "sedation probability": harm.sedation.probability(peak["occupancy"]),
+        "unresponsive probability": harm.consciousness.lost(peak["occupancy"]),
+    }
+
+
 @eqx.filter_jit
 def read_out(
     setting: Setting,
@@ -166,21 +214,14 @@ def read_out(
     zero = jnp.zeros_like(brain["occupancy"])
     by_session: dict[str, Array] = {}
     if sessions:
-        earlier = timing.earlier[:, None]
-        by_session["peak ketamine"] = ng_per_mL(peak["ketamine"], "S-ketamine")
-        by_session["peak norketamine"] = ng_per_mL(peak["norketamine"], "S-norketamine")
-        by_session["peak occupancy"] = peak["occupancy"]
-        by_session["peak surge"] = peak["surge"]
-        by_session["peak bdnf"] = peak["bdnf"]
-        by_session["peak dissociation"] = harm.dissociation.level(
-            peak["occupancy"], earlier, patients.z["dissociation"], draws["dissociation session"]
+        by_session = session_harms(
+            harm,
+            peak,
+            timing.earlier[:, None],
+            patients,
+            draws["dissociation session"],
+            draws["blood pressure session"],
         )
-        rise = harm.blood_pressure.rise(
-            ng_per_mL(peak["S-ketamine"], "S-ketamine"), patients.z["blood_pressure"], patients.age_y
-        )
-        by_session["peak systolic rise"] = harm.blood_pressure.highest_reading(rise, draws["blood pressure session"])
-        by_session["sedation probability"] = harm.sedation.probability(peak["occupancy"])
-        by_session["unresponsive probability"] = harm.consciousness.lost(peak["occupancy"])
         now = jnp.maximum(timing.session_at - 1, 0)
         in_session = (timing.session_at > 0)[:, None]
         values["dissociation"] = jnp.where(

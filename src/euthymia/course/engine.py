@@ -87,49 +87,70 @@ def _cascade_step(stages: Any, at: Sequence[dict[str, Array]], h: Array) -> dict
     return new
 
 
-def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] = ()) -> Trajectory:
-    """Run the chain over every segment of the mesh, from rest. Pure; compile it with `eqx.filter_jit`.
+Carried = tuple[Array, dict[str, Array]]
+"""Modes [modes, patients] and the chain's states [patients], from one segment to the next."""
 
-    watched: the chain's own signals whose peaks are kept, beside those of `drive.watched`.
+
+class Segments:
+    """The segments of a mesh, to be run one after the other.
+
+    watched: the chain's own signals whose peaks are kept, beside those of `drive.watched`; every method is pure and
+    made to be compiled.
     """
-    stages = chain.cascade()
-    half = jnp.exp(-drive.rates[None] * steps.lengths[:, None, None] / 2)  # [classes, modes, patients]
-    fill = -jnp.expm1(-drive.rates[None] * steps.lengths[:, None, None] / 2) / drive.rates[None]
 
-    def known_at(x: Array) -> dict[str, Array]:
-        linear = _linear(drive.weights, x)
-        return {**linear, **chain.signals(linear)}
+    def __init__(self, chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] = ()):
+        self.chain, self.drive, self.steps, self.watched = chain, drive, steps, watched
+        self.stages = chain.cascade()
+        self.half = jnp.exp(-drive.rates[None] * steps.lengths[:, None, None] / 2)  # [classes, modes, patients]
+        self.fill = -jnp.expm1(-drive.rates[None] * steps.lengths[:, None, None] / 2) / drive.rates[None]
 
-    def highest(so_far: dict[str, Array], x: Array | None, known: dict[str, Array]) -> dict[str, Array]:
-        now = {n: known[n] for n in watched} | (_linear(drive.watched, x) if x is not None else {})
+    def rest(self) -> Carried:
+        """Before the first segment: no drug, the chain at rest."""
+        return jnp.zeros_like(self.drive.rates), self.chain.initial()
+
+    def _known_at(self, x: Array) -> dict[str, Array]:
+        linear = _linear(self.drive.weights, x)
+        return {**linear, **self.chain.signals(linear)}
+
+    def _highest(self, so_far: dict[str, Array], x: Array | None, known: dict[str, Array]) -> dict[str, Array]:
+        now = {n: known[n] for n in self.watched} | (_linear(self.drive.watched, x) if x is not None else {})
         return so_far | {n: jnp.maximum(so_far[n], v) if n in so_far else v for n, v in now.items()}
 
-    def step(k, carry, inflow):
+    def _step(self, k, carry, inflow):
         x, known, states, peaks = carry
-        c = steps.h_class[k]
-        h, e, f = steps.lengths[c], half[c], fill[c] * inflow
+        c = self.steps.h_class[k]
+        h, e, f = self.steps.lengths[c], self.half[c], self.fill[c] * inflow
         x_mid = x * e + f
         x_end = x_mid * e + f
-        start, mid, end = {**known, **states}, known_at(x_mid), known_at(x_end)
+        start, mid, end = {**known, **states}, self._known_at(x_mid), self._known_at(x_end)
         known_end = dict(end)
-        new = _cascade_step(stages, (start, mid, end), h)
-        peaks = highest(highest(peaks, None, mid), x_end, end)
+        new = _cascade_step(self.stages, (start, mid, end), h)
+        peaks = self._highest(self._highest(peaks, None, mid), x_end, end)
         return x_end, known_end, new, peaks
 
-    def segment(carry, i):
-        x, states = carry
+    def run(self, carried: Carried, i: Array) -> tuple[Carried, tuple]:
+        """One segment: what is carried on; and modes, states, signals and peaks at its end."""
+        (x, states), drive = carried, self.drive
         x = x + drive.amounts[drive.amount_of[i]]
-        known = known_at(x)
+        known = self._known_at(x)
         inflow = drive.inflow[drive.inflow_of[i]]
-        peaks = highest({}, x, known | states)
+        peaks = self._highest({}, x, known | states)
         x, known, states, peaks = lax.fori_loop(
-            steps.first[i], steps.last[i], lambda k, c: step(k, c, inflow), (x, known, states, peaks)
+            self.steps.first[i],
+            self.steps.last[i],
+            lambda k, c: self._step(k, c, inflow),
+            (x, known, states, peaks),
         )
         return (x, states), (x, states, {n: v for n, v in known.items() if n not in drive.weights}, peaks)
 
-    start = (jnp.zeros_like(drive.rates), chain.initial())
-    _, (modes, states, signals, peaks) = lax.scan(segment, start, jnp.arange(len(steps.first)))
-    return Trajectory(modes, states, signals, peaks)
+
+def integrate(chain: Any, drive: Drive, steps: Steps, watched: tuple[str, ...] = ()) -> Trajectory:
+    """Run the chain over every segment of the mesh, from rest. Pure; compile it with `eqx.filter_jit`.
+
+    watched: as in `Segments`.
+    """
+    segments = Segments(chain, drive, steps, watched)
+    return Trajectory(*lax.scan(segments.run, segments.rest(), jnp.arange(len(steps.first)))[1])
 
 
 class Path(NamedTuple):

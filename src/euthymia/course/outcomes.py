@@ -37,9 +37,23 @@ def cumulative_dose_mg(calendar: Schedule, weight_kg: np.ndarray, until_h: float
     return total
 
 
+class Given(NamedTuple):
+    """What each patient was given in all: ketamine (mg) and sessions of it, [patients]."""
+
+    cumulative_dose_mg: np.ndarray
+    sessions: np.ndarray
+
+    @staticmethod
+    def planned(people: Patients, calendar: Schedule, until_h: float) -> "Given":
+        """By a calendar that everybody follows."""
+        sessions = sum(a.compound in COMPOUNDS for a in calendar.administrations)
+        mg = cumulative_dose_mg(calendar, np.asarray(people.weight_kg), until_h)
+        return Given(mg, np.full(len(people), sessions))
+
+
 def patient_outcomes(
     people: Patients,
-    calendar: Schedule,
+    given: Given,
     time_h: np.ndarray,
     values: dict[str, np.ndarray],
     sessions: dict[str, np.ndarray],
@@ -64,8 +78,8 @@ def patient_outcomes(
         "baseline MADRS": baseline,
         "time to response h": first,
         "days in remission": days,
-        "cumulative dose mg": cumulative_dose_mg(calendar, np.asarray(people.weight_kg), float(time_h[-1])),
-        "sessions": np.full(len(people), sum(a.compound in COMPOUNDS for a in calendar.administrations)),
+        "cumulative dose mg": given.cumulative_dose_mg,
+        "sessions": given.sessions,
     }
     at = {"24 h": int(np.abs(time_h - 24.0).argmin()), "end": len(time_h) - 1}
     for name, k in at.items():

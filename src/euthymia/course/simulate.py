@@ -16,7 +16,7 @@ from euthymia.course.batch import BATCH, compile_read_out, run_batch
 from euthymia.course.engine import Steps
 from euthymia.course.mesh import build_mesh
 from euthymia.course.observe import default_times
-from euthymia.course.outcomes import patient_outcomes
+from euthymia.course.outcomes import Given, patient_outcomes
 from euthymia.course.plan import Plan, make_plan
 from euthymia.course.result import UNITS, Course, Provenance, check_times, course_frame, evidence_hash, release
 from euthymia.course.setting import BipolarSetting, PtsdSetting, Setting, Tilt, Timing
@@ -319,7 +319,8 @@ def _run(setting, timing, calendar, people, times, kept, parts, workers, progres
                 who = people.take(first, last)
                 found = _part(setting, timing, who, pool)
                 if table is None:
-                    table = patient_outcomes(who, calendar, times, *found)
+                    given = Given.planned(who, calendar, float(times[-1]))
+                    table = patient_outcomes(who, given, times, *found)
                     if parts:
                         parts.write(part, narrow(course_frame(np.asarray(who.index), times, found[0])), table)
                 for into, new in zip(held, found, strict=True):

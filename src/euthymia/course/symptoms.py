@@ -19,7 +19,9 @@ def symptoms(setting: Setting, timing: Timing, patients: Patients, draws: Draws,
     """The parts of the effect (log score) and the scores, by name."""
     depression = Depression.from_evidence()
     plastic = depression.readout(brain["functional"], brain["labile"], brain["consolidated"])
-    values = _effects(depression, setting, timing, patients, plastic)
+    since_h = timing.since_session_h
+    since_h = since_h if since_h.ndim == 3 else since_h[..., None]
+    values = effects(depression, setting, timing.observe_h[:, None], since_h, patients, plastic)
     own_sd = depression.fluctuation_sd(patients.resistant, patients.z["depression.lability"])
     values["fluctuation"] = depression.fluctuation(timing.observe_h, draws["fluctuation"], own_sd)
     if isinstance(setting.own, BipolarSetting):
@@ -38,18 +40,20 @@ def symptoms(setting: Setting, timing: Timing, patients: Patients, draws: Draws,
     return values
 
 
-def _effects(
-    depression: Depression, setting: Setting, timing: Timing, patients: Patients, plastic: Array
-) -> dict[str, Array]:
+def effects(
+    depression: Depression, setting: Setting, time_h: Array, since_h: Array, patients: Patients, plastic: Array
+) -> Values:
+    """What takes points off in depression, on the log scale. time_h: [times, 1] or [times, patients]; since_h: hours
+    since the last session and the one before, [2, times, 1 or patients]; plastic: [times, patients]."""
     kept = depression.age_factor(patients.age_y)
     own = depression.own_antidepressant_gain(patients.z["depression.antidepressant_gain"], patients.resistant)
-    level = setting.background.level(timing.observe_h, timing.since_session_h)
+    level = setting.background.level(time_h, since_h)
     readiness = jnp.exp(evidence.value("background.sd_between_patients") * patients.z["background"])
-    adapted = depression.adaptation(timing.observe_h, setting.antidepressants)
+    adapted = depression.adaptation(time_h, setting.antidepressants)
     return {
         "drug effect": kept * plastic * depression.own_gain(patients.z["depression.gain"]) * setting.multicentre,
-        "antidepressant effect": kept * adapted[:, None] * own,
-        "background effect": kept * level[:, None] * readiness,
+        "antidepressant effect": kept * adapted * own,
+        "background effect": kept * level * readiness,
     }
 
 

@@ -204,15 +204,21 @@ class Eligibility(Entry):
 
 
 class BeforeRule(Rule):
-    """Before a dose: a check to make, a limit at which the dose is held, or one at which it is weighed."""
+    """Before a dose: a check to make, a limit at which the dose is held, or one at which it is weighed.
+
+    `valid for`: how long a check that was passed stands; without it, the check belongs to the session.
+    """
 
     check: words.BeforeCheck | None = None
+    valid_for: Duration | None = None
     hold_when: When | None = None
     weigh_when: When | None = None
 
     @model_validator(mode="after")
     def _what(self) -> BeforeRule:
         _only_one(self, ("check", "hold_when", "weigh_when"))
+        if self.valid_for is not None and (self.check is None or self.valid_for.value <= 0):
+            raise ValueError("`valid for` belongs to a `check` and is longer than zero")
         return self
 
 
@@ -244,6 +250,9 @@ class Discharge(Rule):
 
 
 class Session(Entry):
+    """What happens around a dose. `retry`: when a patient whose dose was held is seen again; by default a day later."""
+
+    retry: Duration | None = None
     before: tuple[BeforeRule, ...] = ()
     observe: tuple[ObserveRule, ...] = ()
     stop: tuple[StopRule, ...] = ()

@@ -1,0 +1,17 @@
+"""Whether patients come when they are due."""
+
+import equinox as eqx
+
+from euthymia import evidence
+
+
+class Adherence(eqx.Module):
+    """missed_visit: share of visits after the first session that a patient misses; returns_after: hours until one who
+    did is seen again."""
+
+    missed_visit: float
+    returns_after: float
+
+    @staticmethod
+    def from_evidence() -> "Adherence":
+        return evidence.fill(Adherence, "adherence")

@@ -1,0 +1,303 @@
+"""What the protocol says to do now: one pure function, for one chart or for many virtual patients at once.
+
+Every rule gives a verdict of its own; the strictest wins, so that their order cannot matter. What is not known is never
+a pass. The function decides nothing by itself: a clinician does, and it says which rules spoke.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from euthymia.protocol.calendar import HOURS_PER_WEEK
+from euthymia.protocol.chart import Chart, Place, Truth, compare, met, passed, signed, there
+from euthymia.protocol.document import Drug, Phase, Protocol
+from euthymia.protocol.rules import DecideRule
+
+ACTIONS = ("give", "hold", "stop")
+"""From the mildest to the strictest; the number of each is its place."""
+GIVE, HOLD, STOP = range(3)
+QUIET, FIRED, MISSING = range(3)
+"""Of a rule: it had nothing to say, what it asks about is so, or what it asks about is not known."""
+CHECK_VALID_H = 24.0
+"""Of a check without `valid for`: it belongs to the session."""
+RETRY_H = 24.0
+"""After a session was held, where the protocol does not say: set by the clinic."""
+LIGHTEST_KG, HEAVIEST_KG = 30.0, 250.0
+"""A weight outside these is a mistake, and no dose is worked out from it."""
+WEIGHT = "weight"
+"""What stands for a rule where a dose by weight is held for want of a weight."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """action: number in `ACTIONS`; dose: in the unit of the drug (NaN unless given), dose_mg: the same in mg, capped;
+    phase: number of the phase it is of; next_h: hours until the patient is to be seen again (infinite after the end);
+    place: which session is due then; said: by rule id, `FIRED`, `MISSING` or `QUIET`, of every rule that could speak.
+    """
+
+    action: Any
+    dose: Any
+    dose_mg: Any
+    phase: Any
+    next_h: Any
+    place: Place
+    said: Mapping[str, Any]
+
+
+class Verdict(NamedTuple):
+    """What one rule says: where `truth` is yes, `action`; where it is not known, `unknown`."""
+
+    rule: str
+    truth: Truth
+    action: int
+    unknown: int = HOLD
+
+
+def _not(truth: Truth) -> Truth:
+    return Truth(truth.known & ~truth.yes, truth.known)
+
+
+def _where(relevant: Any, truth: Truth) -> Truth:
+    """The truth where it is asked for; elsewhere it is known not to hold."""
+    asked = np.asarray(relevant, bool)
+    return Truth(asked & truth.yes, ~asked | truth.known)
+
+
+def _eligibility(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
+    first = np.asarray(chart.place.given) == 0
+    for rule in protocol.eligibility.require:
+        inside = compare(rule.limit, chart.measures.get(rule.measure, np.nan))
+        yield Verdict(rule.rule, _where(first, _not(inside)), STOP)
+    for rule in protocol.eligibility.exclude:
+        found = there(rule.condition, chart) if rule.condition else met(protocol, rule.when or (), chart)
+        if rule.kind == "absolute":
+            yield Verdict(rule.rule, found, STOP)
+        else:
+            yield Verdict(rule.rule, _where(~signed(rule.rule, chart), found), HOLD)
+
+
+def _before(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
+    for rule in protocol.session.before:
+        if rule.check:
+            within_h = rule.valid_for.value if rule.valid_for else CHECK_VALID_H
+            yield Verdict(rule.rule, _not(passed(rule.check, within_h, chart)), HOLD)
+        elif rule.hold_when:
+            yield Verdict(rule.rule, met(protocol, rule.hold_when, chart), HOLD)
+        elif rule.weigh_when:
+            open_ = ~signed(rule.rule, chart)
+            yield Verdict(rule.rule, _where(open_, met(protocol, rule.weigh_when, chart)), HOLD)
+
+
+def _safeguards(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
+    since = np.asarray(chart.place.since_h, float)
+    for rule in protocol.safeguards:
+        if rule.at_least is not None:
+            yield Verdict(rule.rule, Truth(since < rule.at_least.value - 1e-9, ~np.isnan(since)), HOLD)
+
+
+def asked_now(protocol: Protocol, rule: DecideRule, place: Place) -> np.ndarray:
+    """Whether a decision about the course is due."""
+    given, time_h = np.asarray(place.given), np.asarray(place.time_h, float)
+    if rule.at == "every session":
+        return given > 0
+    if rule.at.startswith("end of "):
+        names = [phase.name for phase in protocol.phases]
+        return np.asarray(place.ended) == names.index(rule.at.removeprefix("end of "))
+    due_h = int(rule.at.removeprefix("week ")) * HOURS_PER_WEEK
+    return (time_h >= due_h) & (np.asarray(place.before_h, float) < due_h)
+
+
+def _decisions(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
+    for rule in protocol.decide:
+        asked = asked_now(protocol, rule, chart.place)
+        if rule.continue_when:
+            yield Verdict(rule.rule, _where(asked, _not(met(protocol, rule.continue_when, chart))), STOP)
+        elif rule.stop_when:
+            yield Verdict(rule.rule, _where(asked, met(protocol, rule.stop_when, chart)), STOP)
+
+
+def verdicts(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
+    """What every rule says that can hold or stop the session that is due."""
+    yield from _eligibility(protocol, chart)
+    yield from _before(protocol, chart)
+    yield from _safeguards(protocol, chart)
+    yield from _decisions(protocol, chart)
+
+
+# --- dose -------------------------------------------------------------------------------------------------------------
+
+
+class Table(NamedTuple):
+    """A protocol's phases as arrays, for look-up by phase.
+
+    doses: [phases, sessions] planned, in the unit of the drug (0 without one), the last repeating; gaps_h: [phases,
+    gaps], taken in turn, `gaps` of them; sessions, until_h, starts_h: of each phase; widened_h: NaN without; per_kg:
+    whether doses are by weight; cap_mg; adjustable: whether `adjust` applies.
+    """
+
+    doses: np.ndarray
+    gaps_h: np.ndarray
+    gaps: np.ndarray
+    sessions: np.ndarray
+    until_h: np.ndarray
+    starts_h: np.ndarray
+    widened_h: np.ndarray
+    per_kg: np.ndarray
+    cap_mg: np.ndarray
+    adjustable: np.ndarray
+
+
+def _unit(drug: Drug, phase: Phase) -> str:
+    dose = phase.dose_by_session[0] if phase.dose_by_session else phase.dose or drug.dose
+    return dose.unit if dose else "mg"
+
+
+def table(protocol: Protocol) -> Table:
+    """The phases of a protocol that gives a drug."""
+    phases = protocol.phases
+    drugs = [protocol.drug_in(phase) for phase in phases]
+    listed = max((len(p.dose_by_session or (0,)) for p in phases), default=1)
+    longest = max((len(p.every or (0,)) for p in phases), default=1)
+    doses = np.zeros((len(phases), listed))
+    gaps = np.zeros((len(phases), longest))
+    for k, phase in enumerate(phases):
+        planned = [protocol.dose_in(phase, n + 1) for n in range(listed)]
+        doses[k] = [d.value if d else 0.0 for d in planned]
+        own = [gap.value for gap in phase.every or ()]
+        gaps[k, : len(own)] = own
+    return Table(
+        doses,
+        gaps,
+        np.array([len(p.every or ()) for p in phases]),
+        np.array([np.inf if p.doses is None else p.doses for p in phases]),
+        np.array([np.inf if p.until is None else p.until * HOURS_PER_WEEK for p in phases]),
+        np.array([0.0 if p.starts is None else (p.starts - 1) * HOURS_PER_WEEK for p in phases]),
+        np.array([np.nan if p.widen_to is None else p.widen_to.value for p in phases]),
+        np.array([_unit(d, p) == "mg/kg" for d, p in zip(drugs, phases, strict=True)]),
+        np.array([np.inf if d.never_above is None else d.never_above.value for d in drugs]),
+        np.array([p.drug is None for p in phases]),
+    )
+
+
+def _adjusted(protocol: Protocol, chart: Chart) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The dose as adjusted by now (NaN: as planned), and what each rule said. Of two that speak, the lower dose."""
+    place = chart.place
+    given = np.asarray(place.given)
+    new = np.full(np.broadcast(given, np.asarray(place.dose)).shape, np.inf)
+    said = {}
+    for rule in protocol.adjust:
+        truth = _where(given == rule.after_dose, met(protocol, rule.when, chart))
+        said[rule.rule] = np.where(truth.yes, FIRED, np.where(truth.missing, MISSING, QUIET))
+        new = np.where(truth.yes, np.minimum(new, rule.dose_to.value), new)
+    return np.where(np.isfinite(new), new, np.asarray(place.dose, float)), said
+
+
+def _dose(t: Table, chart: Chart, adjusted: np.ndarray) -> tuple[np.ndarray, np.ndarray, Truth]:
+    """The dose that is due in its unit and in mg, and whether it cannot be worked out."""
+    place = chart.place
+    phase, number = np.asarray(place.phase, int), np.asarray(place.number, int)
+    planned = t.doses[phase, np.clip(number, 1, t.doses.shape[1]) - 1]
+    dose = np.where(np.isnan(adjusted) | ~t.adjustable[phase], planned, adjusted)
+    weight = np.asarray(chart.measures.get(WEIGHT, np.nan), float)
+    known = (weight >= LIGHTEST_KG) & (weight <= HEAVIEST_KG)
+    by_weight = t.per_kg[phase]
+    mg = np.minimum(np.where(by_weight, dose * np.where(known, weight, np.nan), dose), t.cap_mg[phase])
+    unknown = by_weight & ~known
+    return dose, mg, Truth(np.zeros_like(unknown), ~unknown)
+
+
+# --- when next --------------------------------------------------------------------------------------------------------
+
+
+def _interval(protocol: Protocol, t: Table, chart: Chart) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Hours from this session to the next within its phase, and what rules said of it: wider while a phase's own
+    condition or a rule allows it, as in the phase before where a rule steps back; where both, neither."""
+    place = chart.place
+    phase, number = np.asarray(place.phase, int), np.asarray(place.number, int)
+    shape = np.broadcast(phase, number).shape
+    wider, back = np.zeros(shape, bool), np.zeros(shape, bool)
+    for k, p in enumerate(protocol.phases):
+        if p.while_:
+            wider = wider | ((phase == k) & met(protocol, p.while_, chart).yes)
+    said = {}
+    for rule in protocol.decide:
+        when = rule.widen_when or rule.step_back_when
+        if when:
+            truth = _where(asked_now(protocol, rule, place), met(protocol, when, chart))
+            said[rule.rule] = np.where(truth.yes, FIRED, np.where(truth.missing, MISSING, QUIET))
+            wider, back = (wider | truth.yes, back) if rule.widen_when else (wider, back | truth.yes)
+    usual = t.gaps_h[phase, (number - 1) % np.maximum(t.gaps[phase], 1)]
+    widened = np.where(np.isnan(t.widened_h[phase]), usual, t.widened_h[phase])
+    before = t.gaps_h[np.maximum(phase - 1, 0), 0]
+    earlier = np.where((phase > 0) & (before > 0), np.minimum(before, usual), usual)
+    return np.where(wider & ~back, widened, np.where(back & ~wider, earlier, usual)), said
+
+
+def _after(t: Table, place: Place, gap_h: np.ndarray) -> tuple[np.ndarray, Place]:
+    """Hours from a session that is given until the next is due, and which that is."""
+    phase, number = np.asarray(place.phase, int), np.asarray(place.number, int)
+    time_h = np.asarray(place.time_h, float)
+    start = time_h + np.where(t.gaps[phase] > 0, gap_h, 0.0)
+    now, count = phase + 0, number + 1
+    over = (count > t.sessions[phase]) | (start >= t.until_h[phase]) | (t.gaps[phase] == 0)
+    last = len(t.sessions)
+    # a phase that is over before it would begin is passed by
+    for k in range(1, last + 1):
+        here = over & (now == k - 1)
+        now = np.where(here, k, now)
+        count = np.where(here, 1, count)
+        if k < last:
+            start = np.where(here, np.maximum(start, t.starts_h[k]), start)
+            over = np.where(here, start >= t.until_h[k], over)
+    ended = np.where(now != phase, phase, -1)
+    done = now >= last
+    next_h = np.where(done, np.inf, start - time_h)
+    return next_h, replace(
+        place,
+        phase=np.where(done, phase, now),
+        number=np.where(done, number, count),
+        given=np.asarray(place.given) + 1,
+        ended=ended,
+    )
+
+
+def decide(protocol: Protocol, chart: Chart) -> Decision:
+    """What the protocol says of the session that is due.
+
+    chart: of one patient, or of many as arrays [patients]; the decision has the same shape, and the same values for a
+    patient alone as among others. Raises ValueError for a protocol that gives no drug: it has no session to decide on.
+    """
+    if not protocol.phases:
+        raise ValueError(f"{protocol.name} gives no drug, so there is no session to decide on")
+    t = table(protocol)
+    adjusted, said = _adjusted(protocol, chart)
+    dose, mg, weighed = _dose(t, chart, adjusted)
+    gap_h, spoken = _interval(protocol, t, chart)
+    said |= spoken
+    action = np.zeros(np.shape(dose), int)
+    for v in (*verdicts(protocol, chart), Verdict(WEIGHT, weighed, HOLD)):
+        action = np.maximum(action, np.where(v.truth.yes, v.action, np.where(v.truth.missing, v.unknown, GIVE)))
+        said[v.rule] = np.where(v.truth.yes, FIRED, np.where(v.truth.missing, MISSING, QUIET))
+    given = action == GIVE
+    onward_h, onward = _after(t, chart.place, gap_h)
+    retry_h = protocol.session.retry.value if protocol.session.retry else RETRY_H
+    next_h = np.where(given, onward_h, np.where(action == HOLD, retry_h, np.inf))
+    now = chart.place
+    place = Place(
+        phase=np.where(given, onward.phase, now.phase),
+        number=np.where(given, onward.number, now.number),
+        given=np.where(given, onward.given, now.given),
+        time_h=np.asarray(now.time_h) + next_h,
+        since_h=np.where(given, 0.0, now.since_h) + next_h,
+        before_h=np.asarray(now.time_h, float),
+        ended=np.where(given, onward.ended, now.ended),
+        dose=np.where(given, adjusted, now.dose),
+    )
+    nothing = np.nan
+    return Decision(
+        action, np.where(given, dose, nothing), np.where(given, mg, nothing), now.phase, next_h, place, said
+    )
