@@ -66,6 +66,8 @@ def made_up(plan: Plan, replicates: int = 1, effect: float = 8.0, seed: int = 1,
     out.screened[:] = plan.patients + rng.integers(1, 30, replicates)
     out.entered[:] = plan.patients + (rng.integers(1, 20, replicates) if plan.lead_in else 0)
     out.screened[:] = np.maximum(out.screened, out.entered)
+    if plan.has_episodes:
+        out.begins[:] = rng.exponential(plan.visits[-1] / 24, out.begins.shape)
     return TrialResult(plan, 7, False, True, out, analyse(plan, out), np.ones((2, replicates)))
 
 
@@ -256,6 +258,38 @@ def test_plan_is_told(power, html):
         assert words in said
     assert all(arm.arm in said for arm in power.plan.arms)
     assert "Sham sessions at the times of" in said
+
+
+@pytest.mark.parametrize("name", examples())
+def test_page_names_the_score_of_its_illness_and_no_other(name):
+    result = made_up(load_plan(name))
+    said, scale = page(result), result.plan.scale.name
+    other = {"MADRS": "CAPS-5", "CAPS-5": "MADRS"}[scale]
+    assert scale in said and other not in said
+    assert scale in result.patients().columns
+
+
+def test_page_and_summary_say_what_no_data_support_and_what_guidelines_say():
+    result = made_up(load_plan("ketamine-before-exposure"))
+    ketamine, saline = (arm.arm for arm in result.plan.arms)
+    said, warned = text_of(page(result)), result.summary()["warnings"]
+    assert list(warned) == [ketamine] and saline not in warned
+    assert all(f"{ketamine} : {warning}." in said for warning in warned[ketamine])
+    assert any("from rats alone" in warning for warning in warned[ketamine])
+    assert any("VA/DoD" in warning for warning in warned[ketamine])
+    assert not replace(result, no_effect=True).warnings
+
+
+def test_fewer_switches_to_mania_are_better():
+    result = made_up(load_plan("ketamine-bipolar"))
+    switch = next(c for c in comparisons(result) if c.endpoint.endpoint == "switch to mania")
+    assert switch.measure.better.startswith("below 0") and switch.nnt is None
+
+
+def test_page_says_that_the_spread_of_episodes_between_studies_is_left_out():
+    with_, without = (text_of(page(made_up(load_plan(n)))) for n in ("lithium-against-valproate", "ketamine-crossover"))
+    assert "How often episodes come differs between studies" in with_
+    assert "How often episodes come" not in without
 
 
 def test_page_names_the_files_that_are_written(html, power, tmp_path):

@@ -10,14 +10,16 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from euthymia.course.outcomes import REMISSION_MADRS, RESPONSE
+from euthymia.course.outcomes import SCALES, Scale
 from euthymia.errors import UserError
+from euthymia.patient.population import has_poles, illness_of
 from euthymia.protocol.calendar import Design
 from euthymia.protocol.document import DesignBlock, ProtocolId
 from euthymia.protocol.quantity import Quantity
 from euthymia.protocol.rules import Duration, Entry, Name, Text, When, Written
 from euthymia.protocol.safety import Unsound
-from euthymia.trial.document import Times
+from euthymia.protocol.words import Population
+from euthymia.trial.document import Illness, Times
 from euthymia.trial.reading import read_document
 
 MAX_PATIENTS = 20_000
@@ -25,11 +27,24 @@ MINUTE_H = 1 / 60
 
 Score = Annotated[Quantity, Written("score")]
 Percent = Annotated[Quantity, Written("percent")]
+Limit = Annotated[float, Field(ge=0)]
 Type = Literal["parallel", "crossover", "randomised withdrawal"]
-What = Literal["change", "effect size", "response", "remission", "time to response", "time to remission", "relapse"]
+What = Literal[
+    "change",
+    "effect size",
+    "response",
+    "remission",
+    "switch to mania",
+    "time to response",
+    "time to remission",
+    "time to episode",
+    "relapse",
+]
 SCORES = ("change", "effect size")
-RATES = ("response", "remission")
-TIMES = ("time to response", "time to remission", "relapse")
+RATES = ("response", "remission", "switch to mania")
+TIMES = ("time to response", "time to remission", "time to episode", "relapse")
+EPISODES = ("switch to mania", "time to episode")
+"""Of bipolar disorder alone: a manic or hypomanic episode begins; an episode of either pole does."""
 _METHODS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("change",), ("ancova", "mmrm", "within patients")),
     (("effect size",), ("hedges g",)),
@@ -55,25 +70,26 @@ class Randomisation(Entry):
 
 class Published(Entry):
     """What is known of an arm that is no model, such as electroconvulsive therapy: the published shares in response
-    (half the score at entry) and in remission (at most `limit`) `at` a visit, among `n` patients, by whom (`source`).
+    (the usual fall) and in remission (at most `limit`) `at` a visit, among `n` patients, by whom (`source`).
 
     Those who left are in the shares, so nobody leaves this arm.
     """
 
     response: Percent
     remission: Percent
-    limit: Annotated[float, Field(ge=0, le=60)] = REMISSION_MADRS
+    limit: Limit | None = None
     at: Duration
     n: Annotated[int, Field(ge=1)]
     source: Text
 
 
 class PlannedArm(Entry):
-    """One arm: a protocol, or sham sessions at its times with the same daily treatments (`sham of`), or rates as
-    `published`.
+    """One arm: a protocol, or sham sessions at its times with the same daily treatments and exposure therapy
+    (`sham of`), or rates as `published`.
 
     In a randomised withdrawal, what follows the lead-in instead: it `goes on`, its doses become `sham`, or its sessions
-    `stop`; daily treatments go on. The one arm with `comparator: yes` is what the others are compared with.
+    `stop`; daily treatments and exposure therapy go on. The one arm with `comparator: yes` is what the others are
+    compared with.
     """
 
     arm: Name
@@ -129,15 +145,16 @@ class PlannedEndpoint(Entry):
     """What is compared between each arm and the comparator.
 
     at: a visit (times to an event: the last counted, by default the last visit); fall: share of the score at entry that
-    a response takes off; limit: highest score of a remission. Those who left are not responders or remitters.
+    a response takes off; limit: highest score of a remission; both by default as usual in the illness (see
+    `Plan.fall` and `Plan.limit`). Those who left before count as not having what is counted.
     """
 
     endpoint: What
     at: Duration | None = None
     analysis: str | None = None
     primary: bool = False
-    fall: Annotated[float, Field(gt=0, lt=1)] = RESPONSE
-    limit: Annotated[float, Field(ge=0, le=60)] = REMISSION_MADRS
+    fall: Annotated[float, Field(gt=0, lt=1)] | None = None
+    limit: Limit | None = None
 
     @property
     def method(self) -> str:
@@ -148,9 +165,9 @@ class PlannedEndpoint(Entry):
     def label(self) -> str:
         """In words, with its own definition where it has one."""
         what = self.endpoint
-        if "limit" in self.model_fields_set:
+        if self.limit is not None:
             what += f" (≤ {self.limit:g})"
-        if "fall" in self.model_fields_set:
+        if self.fall is not None:
             what += f" (fall of {100 * self.fall:g} %)"
         return what if self.at is None else f"{what} at {self.at}"
 
@@ -187,8 +204,8 @@ class Plan(Entry):
     trial: ProtocolId
     title: Text
     note: Text | None = None
-    illness: Literal["depression"]
-    population: Literal["TRD", "MDD"]
+    illness: Illness
+    population: Population
     design: DesignBlock
     type: Type
     inclusion: Annotated[tuple[When, ...], BeforeValidator(_conditions)] = ()
@@ -220,6 +237,24 @@ class Plan(Entry):
     @property
     def name(self) -> str:
         return self.trial
+
+    @property
+    def scale(self) -> Scale:
+        """The score the trial is about."""
+        return SCALES[illness_of(self.population)]
+
+    @property
+    def has_episodes(self) -> bool:
+        """Whether patients are followed for episodes of bipolar disorder."""
+        return has_poles(self.population)
+
+    def fall(self, of: PlannedEndpoint) -> float:
+        """Share of the score at entry that a response takes off: the endpoint's own, or that usual in the illness."""
+        return self.scale.response if of.fall is None else of.fall
+
+    def limit(self, of: PlannedEndpoint | Published) -> float | None:
+        """Highest score of a remission: its own, or that usual in the illness, of which PTSD has none."""
+        return self.scale.remission if of.limit is None else of.limit
 
     @cached_property
     def ratio(self) -> tuple[int, ...]:

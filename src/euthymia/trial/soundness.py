@@ -3,24 +3,49 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from euthymia.course.outcomes import RESPONSE
 from euthymia.course.simulate import MAXIMUM_WEEKS
 from euthymia.errors import UserError
+from euthymia.patient.population import between_episodes, illness_of
 from euthymia.protocol import load
 from euthymia.protocol.calendar import HOURS_PER_WEEK
 from euthymia.protocol.reader import Path as Place
 from euthymia.protocol.rules import When, near
 from euthymia.protocol.safety import Problem
-from euthymia.trial.plan import ANALYSES, MAX_PATIENTS, MINUTE_H, RATES, SCORES, TIMES, Plan, Published, first_times
+from euthymia.protocol.words import POPULATIONS
+from euthymia.trial.document import POPULATION, Illness
+from euthymia.trial.plan import (
+    ANALYSES,
+    EPISODES,
+    MAX_PATIENTS,
+    MINUTE_H,
+    RATES,
+    SCORES,
+    TIMES,
+    Plan,
+    Published,
+    first_times,
+)
 
 FIRST_LOOK = 10
 """Fewest patients at an interim look."""
-ENTRY_MEASURES = ("MADRS", "age", "failed antidepressant trials")
+
+
+def populations(illness: Illness) -> tuple[str, ...]:
+    """Who can be in a trial of an illness."""
+    own = illness_of(POPULATION[illness])
+    return tuple(p for p in POPULATIONS if p != "healthy" and illness_of(p) == own)
 
 
 def problems(plan: Plan) -> list[Problem]:
     """Everything that cannot be, in the order of the checks: where in the document, and what is wrong."""
     return [problem for check in _CHECKS for problem in check(plan)]
+
+
+def _illness_problems(plan: Plan) -> Iterator[Problem]:
+    known = populations(plan.illness)
+    if plan.population not in known:
+        said = f"{plan.population} is no population of a trial of {plan.illness}; allowed: {', '.join(known)}"
+        yield ("population",), said
 
 
 def _arm_problems(plan: Plan) -> Iterator[Problem]:
@@ -46,7 +71,7 @@ def _arm_problems(plan: Plan) -> Iterator[Problem]:
             continue
         for key, name in (("protocol", arm.protocol), ("sham of", arm.sham_of)):
             if name is not None:
-                yield from _protocol_problems(("arms", k, key), name, sham=key == "sham of")
+                yield from _protocol_problems(plan, ("arms", k, key), name, sham=key == "sham of")
         if arm.published:
             yield from _published_problems(plan, k, arm.published)
     if plan.type == "crossover" and n != 2:
@@ -59,14 +84,29 @@ def _published_problems(plan: Plan, k: int, known: Published) -> Iterator[Proble
         yield place, "the shares must rise from 0 % over remission and response to 100 %"
     if plan.adaptive:
         yield place, "an adaptive trial needs a protocol in every arm"
+    limit = plan.limit(known)
+    if limit is None:
+        yield place, _no_remission(plan)
+        return
+    yield from _limit_problems(plan, (*place, "limit"), known.limit)
     for j, e in enumerate(plan.endpoints):
-        same = e.endpoint != "remission" or e.limit == known.limit
-        if e.endpoint not in RATES or e.at != known.at or e.fall != RESPONSE or not same:
-            what = f"response (half) or remission (at most {known.limit:g}) at {known.at}"
+        same = plan.limit(e) == limit if e.endpoint == "remission" else plan.fall(e) == plan.scale.response
+        if e.endpoint not in ("response", "remission") or e.at != known.at or not same:
+            fall = f"a fall of {100 * plan.scale.response:g} %"
+            what = f"response ({fall}) or remission (at most {limit:g}) at {known.at}"
             yield ("endpoints", j), f'the arm "{plan.arms[k].arm}" is known by published rates alone; compare {what}'
 
 
-def _protocol_problems(place: Place, name: str, sham: bool = False) -> Iterator[Problem]:
+def _no_remission(plan: Plan) -> str:
+    return f"remission in {plan.illness} has no accepted definition; give `limit`, its highest {plan.scale.name}"
+
+
+def _limit_problems(plan: Plan, place: Place, limit: float | None) -> Iterator[Problem]:
+    if limit is not None and limit > plan.scale.maximum:
+        yield place, f"a limit is at most {plan.scale.maximum:g}, the highest {plan.scale.name}, not {limit:g}"
+
+
+def _protocol_problems(plan: Plan, place: Place, name: str, sham: bool = False) -> Iterator[Problem]:
     try:
         protocol = load(name)
     except UserError as error:
@@ -74,6 +114,8 @@ def _protocol_problems(place: Place, name: str, sham: bool = False) -> Iterator[
         return
     if sham and not protocol.phases:
         yield place, f"{name} has no sessions that a sham could imitate"
+    if protocol.exposure and plan.illness != "PTSD":
+        yield place, f"{name} has exposure therapy, which acts in PTSD alone, not in {plan.illness}"
 
 
 def _patients_problems(plan: Plan) -> Iterator[Problem]:
@@ -100,10 +142,11 @@ def _patients_problems(plan: Plan) -> Iterator[Problem]:
         yield ("randomisation", "stratify by"), "one site cannot be stratified by"
     if one and plan.ratings.site_sd:
         yield ("ratings", "site sd"), "one site has no spread between sites"
+    measured = tuple(dict.fromkeys((plan.scale.name, "MADRS", "age", "failed antidepressant trials")))
     for k, rule in enumerate(plan.inclusion):
         for c in rule:
-            if c.measure not in ENTRY_MEASURES:
-                allowed = ", ".join(ENTRY_MEASURES)
+            if c.measure not in measured:
+                allowed = ", ".join(measured)
                 yield ("inclusion", k), f'"{c.measure}" cannot be checked at entry; allowed: {allowed}'
     if plan.alpha.value <= 0 or plan.alpha.value >= 100:
         yield ("alpha",), f"alpha must lie between 0 and 100 %, not {plan.alpha}"
@@ -123,14 +166,14 @@ def _type_problems(plan: Plan) -> Iterator[Problem]:
     if withdrawal and not plan.lead_in:
         yield ("type",), "a randomised withdrawal needs a `lead in`"
     if lead := plan.lead_in:
-        yield from _protocol_problems(("lead in", "protocol"), lead.protocol)
+        yield from _protocol_problems(plan, ("lead in", "protocol"), lead.protocol)
         if lead.lasts.value <= 0:
             yield ("lead in", "lasts"), "the lead-in must be longer than zero"
         if lead.at and not (lead.at[0] > 0 and lead.at[-1] <= lead.lasts.value):
             yield ("lead in", "at"), f"times must lie after 0 h and within the lead-in, {lead.lasts}"
-        yield from _only_scores(("lead in", "randomised when"), lead.randomised_when)
+        yield from _only_scores(plan, ("lead in", "randomised when"), lead.randomised_when)
     if plan.relapse:
-        yield from _only_scores(("relapse", "when"), plan.relapse.when)
+        yield from _only_scores(plan, ("relapse", "when"), plan.relapse.when)
         if plan.relapse.consecutive_visits >= len(plan.visits):
             yield ("relapse", "consecutive visits"), "there are fewer visits after the first"
         if not any(e.endpoint == "relapse" for e in plan.endpoints):
@@ -139,11 +182,15 @@ def _type_problems(plan: Plan) -> Iterator[Problem]:
         yield ("periods",), "`length` must be above 0 and `washout` at least 0"
 
 
-def _only_scores(place: Place, when: When) -> Iterator[Problem]:
+def _only_scores(plan: Plan, place: Place, when: When) -> Iterator[Problem]:
+    scores = (plan.scale.name, "MADRS improvement") if plan.scale.name == "MADRS" else (plan.scale.name,)
     for c in when:
         state = c.comparison if c.measure == "state" else None
-        if c.measure not in ("state", "MADRS", "MADRS improvement") or state == "relapse":
-            yield place, f'"{state or c.measure}" is not rated here; allowed: MADRS, MADRS improvement, a state'
+        if c.measure not in ("state", *scores) or state == "relapse":
+            yield place, f'"{state or c.measure}" is not rated here; allowed: {", ".join(scores)}, a state'
+        elif state == "remission" and plan.scale.remission is None:
+            some = f"{{{plan.scale.name}: at most 20 points}}"
+            yield place, f"remission in {plan.illness} has no accepted definition; give a score, such as {some}"
 
 
 def _visit_problems(plan: Plan) -> Iterator[Problem]:
@@ -174,14 +221,21 @@ def _endpoint_problems(plan: Plan) -> Iterator[Problem]:
     if primary > 1 or (not primary and len(plan.endpoints) > 1):
         yield ("endpoints",), f"exactly one endpoint must be `primary: yes`; {primary} are"
     allowed = {
-        "parallel": (*SCORES, *RATES, "time to response", "time to remission"),
+        "parallel": (*SCORES, *RATES, "time to response", "time to remission", "time to episode"),
         "crossover": ("change",),
-        "randomised withdrawal": ("change", "relapse"),
+        "randomised withdrawal": ("change", *EPISODES, "relapse"),
     }[plan.type]
     for k, e in enumerate(plan.endpoints):
         if e.endpoint not in allowed:
             yield ("endpoints", k, "endpoint"), f"a {plan.type} trial compares {', '.join(allowed)}, not {e.endpoint}"
             continue
+        if e.endpoint in EPISODES and not plan.has_episodes:
+            yield ("endpoints", k), f"only bipolar disorder has episodes; {e.endpoint} is none of {plan.illness}"
+        if between_episodes(plan.population) and e.endpoint.endswith(("response", "remission")):
+            yield ("endpoints", k), f"those between episodes have nothing to respond from; leave out {e.endpoint}"
+        if e.endpoint.endswith("remission") and plan.limit(e) is None:
+            yield ("endpoints", k), _no_remission(plan)
+        yield from _limit_problems(plan, ("endpoints", k, "limit"), e.limit)
         if any((e.label, e.method) == (before.label, before.method) for before in plan.endpoints[:k]):
             yield ("endpoints", k), f"{e.label} by {e.method} is compared twice"
         if e.endpoint == "relapse" and not plan.relapse:
@@ -238,11 +292,12 @@ def _adaptive_problems(plan: Plan) -> Iterator[Problem]:
         yield (*place, "floor"), f"every one of {len(plan.arms)} arms cannot keep {100 * a.least_share:g} %"
     if a.allocation and plan.randomisation.model_fields_set:
         yield ("randomisation",), "response-adaptive allocation is simple and sets its own ratio; leave this out"
-    if plan.primary.endpoint not in ("change", *RATES):
+    if plan.primary.endpoint not in ("change", "response", "remission"):
         yield place, "an adaptive trial needs a primary endpoint of change, response or remission"
 
 
 _CHECKS = (
+    _illness_problems,
     _arm_problems,
     _patients_problems,
     _type_problems,
