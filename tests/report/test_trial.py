@@ -13,6 +13,7 @@ from euthymia.report.compared import comparisons, headline
 from euthymia.report.trial import FILES, curve_table, flow, look_table, page, trajectory_table, write_trial
 from euthymia.report.trial_charts import event_curves, forest
 from euthymia.trial.analysis import NEVER, Outcomes, analyse
+from euthymia.trial.calendars import warnings
 from euthymia.trial.plan import Plan, examples, first_times, groups, load_plan
 from euthymia.trial.reading import read_document
 from euthymia.trial.result import TrialResult
@@ -278,6 +279,24 @@ def test_page_and_summary_say_what_no_data_support_and_what_guidelines_say():
     assert any("from rats alone" in warning for warning in warned[ketamine])
     assert any("VA/DoD" in warning for warning in warned[ketamine])
     assert not replace(result, no_effect=True).warnings
+
+
+def test_what_is_said_against_the_lead_in_is_said_of_every_arm():
+    text = ODD[: ODD.index("arms:")].replace("depression", "PTSD").replace("MDD", "veteran PTSD")
+    text = (
+        text.replace("parallel", "randomised withdrawal")
+        + """arms:
+  - {arm: on, after lead in: goes on}
+  - {arm: off, after lead in: stops, comparator: yes}
+lead in: {protocol: ketamine-iv-ptsd, lasts: 2 weeks, randomised when: response, at: [2 weeks]}
+visits: [0 h, 1 week]
+endpoints:
+  - {endpoint: change, at: 1 week}
+"""
+    )
+    warned = warnings(read_document(text, "odd.yaml", Plan, "a planned trial"))
+    assert list(warned) == ["on", "off"]
+    assert all("VADOD-PTSD-2" in said[0] for said in warned.values())
 
 
 def test_fewer_switches_to_mania_are_better():

@@ -90,16 +90,17 @@ def calendars(plan: Plan, no_effect: bool = False) -> tuple[Schedule, ...]:
 def warnings(plan: Plan, no_effect: bool = False) -> dict[str, tuple[str, ...]]:
     """By arm, where there are any: what guidelines say against its protocol, and what of its course no human data
     support, in words."""
+    arms = [plan.arms[plan.control]] * len(plan.arms) if no_effect else list(plan.arms)
+    if plan.periods:
+        given = tuple(_own(plan, arm, plan.periods.length.value) for arm in arms)
+    else:
+        given = calendars(plan, no_effect)
     found = {}
-    for arm in plan.arms:
-        own = plan.arms[plan.control] if no_effect else arm
-        if plan.lead_in:
-            given, name = lead_in_calendar(plan), plan.lead_in.protocol
-        else:
-            given, name = _own(plan, own, plan.periods.length.value if plan.periods else plan.visits[-1]), own.protocol
+    for named, arm, calendar in zip(plan.arms, arms, given, strict=True):
+        name = plan.lead_in.protocol if plan.lead_in else arm.protocol
         said = [f"{w.warning} ({w.rule})" for w in load(name).warnings] if name else []
-        said += make_plan(given.administrations, np.array([0.0, given.horizon_h])).warnings
-        said += beyond_evidence(given, plan.population)
+        said += make_plan(calendar.administrations, np.array([0.0, calendar.horizon_h])).warnings
+        said += beyond_evidence(calendar, plan.population)
         if said:
-            found[arm.arm] = tuple(said)
+            found[named.arm] = tuple(said)
     return found

@@ -146,7 +146,8 @@ class PlannedEndpoint(Entry):
 
     at: a visit (times to an event: the last counted, by default the last visit); fall: share of the score at entry that
     a response takes off; limit: highest score of a remission; both by default as usual in the illness (see
-    `Plan.fall` and `Plan.limit`). Those who left before count as not having what is counted.
+    `Plan.fall` and `Plan.limit`). Those who left before count as not having what is counted. Episodes are new ones,
+    which begin after randomisation, on a day of their own between visits.
     """
 
     endpoint: What

@@ -264,7 +264,6 @@ class TrialResult:
                 if self.study_levels and self.replicates > 1
                 else "; neither spread between studies nor parameters included"
             ),
-            "illness": self.plan.illness,
             "score": self.plan.scale.name,
         }
 
