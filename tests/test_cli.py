@@ -132,6 +132,13 @@ def test_simulate_prints_the_table_and_writes_report_and_data(capsys, tmp_path):
         }
 
 
+def test_a_planned_trial_says_what_guidelines_say_against_it(capsys, tmp_path):
+    _, out, _ = run(capsys, "trial", "run", "ketamine-before-exposure", "--out", str(tmp_path))
+    assert "Warning, ketamine and exposure: the VA/DoD guideline" in out
+    assert "extrapolation: that ketamine helps exposure therapy is known from rats alone." in out
+    assert "Warning, saline and exposure" not in out
+
+
 def test_a_planned_trial_writes_its_page_beside_its_data(capsys, tmp_path):
     code, out, err = run(capsys, "trial", "run", "ketamine-crossover", "--out", str(tmp_path))
     assert code == 0, err

@@ -13,6 +13,7 @@ from euthymia.report.compared import comparisons, headline
 from euthymia.report.trial import FILES, curve_table, flow, look_table, page, trajectory_table, write_trial
 from euthymia.report.trial_charts import event_curves, forest
 from euthymia.trial.analysis import NEVER, Outcomes, analyse
+from euthymia.trial.calendars import warnings
 from euthymia.trial.plan import Plan, examples, first_times, groups, load_plan
 from euthymia.trial.reading import read_document
 from euthymia.trial.result import TrialResult
@@ -66,6 +67,8 @@ def made_up(plan: Plan, replicates: int = 1, effect: float = 8.0, seed: int = 1,
     out.screened[:] = plan.patients + rng.integers(1, 30, replicates)
     out.entered[:] = plan.patients + (rng.integers(1, 20, replicates) if plan.lead_in else 0)
     out.screened[:] = np.maximum(out.screened, out.entered)
+    if plan.has_episodes:
+        out.begins[:] = rng.exponential(plan.visits[-1] / 24, out.begins.shape)
     return TrialResult(plan, 7, False, True, out, analyse(plan, out), np.ones((2, replicates)))
 
 
@@ -256,6 +259,56 @@ def test_plan_is_told(power, html):
         assert words in said
     assert all(arm.arm in said for arm in power.plan.arms)
     assert "Sham sessions at the times of" in said
+
+
+@pytest.mark.parametrize("name", examples())
+def test_page_names_the_score_of_its_illness_and_no_other(name):
+    result = made_up(load_plan(name))
+    said, scale = page(result), result.plan.scale.name
+    other = {"MADRS": "CAPS-5", "CAPS-5": "MADRS"}[scale]
+    assert scale in said and other not in said
+    assert scale in result.patients().columns
+
+
+def test_page_and_summary_say_what_no_data_support_and_what_guidelines_say():
+    result = made_up(load_plan("ketamine-before-exposure"))
+    ketamine, saline = (arm.arm for arm in result.plan.arms)
+    said, warned = text_of(page(result)), result.summary()["warnings"]
+    assert list(warned) == [ketamine] and saline not in warned
+    assert all(f"{ketamine} : {warning}." in said for warning in warned[ketamine])
+    assert any("from rats alone" in warning for warning in warned[ketamine])
+    assert any("VA/DoD" in warning for warning in warned[ketamine])
+    assert not replace(result, no_effect=True).warnings
+
+
+def test_what_is_said_against_the_lead_in_is_said_of_every_arm():
+    text = ODD[: ODD.index("arms:")].replace("depression", "PTSD").replace("MDD", "veteran PTSD")
+    text = (
+        text.replace("parallel", "randomised withdrawal")
+        + """arms:
+  - {arm: on, after lead in: goes on}
+  - {arm: off, after lead in: stops, comparator: yes}
+lead in: {protocol: ketamine-iv-ptsd, lasts: 2 weeks, randomised when: response, at: [2 weeks]}
+visits: [0 h, 1 week]
+endpoints:
+  - {endpoint: change, at: 1 week}
+"""
+    )
+    warned = warnings(read_document(text, "odd.yaml", Plan, "a planned trial"))
+    assert list(warned) == ["on", "off"]
+    assert all("VADOD-PTSD-2" in said[0] for said in warned.values())
+
+
+def test_fewer_switches_to_mania_are_better():
+    result = made_up(load_plan("ketamine-bipolar"))
+    switch = next(c for c in comparisons(result) if c.endpoint.endpoint == "switch to mania")
+    assert switch.measure.better.startswith("below 0") and switch.nnt is None
+
+
+def test_page_says_that_the_spread_of_episodes_between_studies_is_left_out():
+    with_, without = (text_of(page(made_up(load_plan(n)))) for n in ("lithium-against-valproate", "ketamine-crossover"))
+    assert "How often episodes come differs between studies" in with_
+    assert "How often episodes come" not in without
 
 
 def test_page_names_the_files_that_are_written(html, power, tmp_path):

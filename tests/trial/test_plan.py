@@ -46,6 +46,25 @@ endpoints:
 """
 
 
+BIPOLAR = (
+    GOOD.replace("illness: depression", "illness: bipolar disorder")
+    .replace("population: TRD", "population: bipolar depression")
+    .replace("ketamine-iv-single", "ketamine-iv-bipolar")
+    .replace("endpoint: response", "endpoint: switch to mania")
+)
+PTSD = (
+    GOOD.replace("illness: depression", "illness: PTSD")
+    .replace("population: TRD", "population: civilian PTSD")
+    .replace("MADRS: at least 28 points", "CAPS-5: at least 30 points")
+    .replace("ketamine-iv-single", "ketamine-then-exposure")
+)
+PTSD_WITHDRAWAL = (
+    WITHDRAWAL.replace("illness: depression", "illness: PTSD")
+    .replace("population: TRD", "population: veteran PTSD")
+    .replace("MADRS: at least 22", "CAPS-5: at least 30")
+)
+
+
 def written(tmp_path, text):
     path = tmp_path / "trial.yaml"
     path.write_text(text, encoding="utf-8")
@@ -57,7 +76,7 @@ def test_the_examples_are_sound(name):
     assert load_plan(name).trial == name
 
 
-@pytest.mark.parametrize("text", [GOOD, CROSSOVER, WITHDRAWAL])
+@pytest.mark.parametrize("text", [GOOD, CROSSOVER, WITHDRAWAL, BIPOLAR, PTSD, PTSD_WITHDRAWAL])
 def test_a_sound_plan_is_read(tmp_path, text):
     assert load_plan(written(tmp_path, text)).patients == 40
 
@@ -125,6 +144,41 @@ ARMS = GOOD[GOOD.index("arms:") : GOOD.index("visits:")]
         (WITHDRAWAL, "endpoint: relapse", "endpoint: change, at: 4 weeks", 13, "no endpoint uses"),
         (WITHDRAWAL, "MADRS: at least 22 points", "SBP: above 140 mmHg", 13, "not rated here"),
         (WITHDRAWAL, "after lead in: goes on", "protocol: saline-iv", 10, "`after lead in`"),
+        (GOOD, "population: TRD", "population: civilian PTSD", 4, "of a trial of depression; allowed: TRD, MDD"),
+        (GOOD, "population: TRD", "population: healthy", 4, "healthy is no population"),
+        (GOOD, "illness: depression", "illness: mania", 3, "bipolar disorder"),
+        (GOOD, "ketamine-iv-single", "ketamine-then-exposure", 11, "acts in PTSD alone, not in depression"),
+        (GOOD, "endpoint: response", "endpoint: switch to mania", 16, "only bipolar disorder has episodes"),
+        (GOOD, "response, at: 1 week", "remission, at: 1 week, limit: 61", 16, "at most 60, the highest MADRS"),
+        (BIPOLAR, "bipolar depression", "veteran PTSD", 4, "rapid cycling bipolar depression, bipolar euthymia"),
+        (BIPOLAR, "switch to mania, at: 1 week", "switch to mania", 16, "needs `at`"),
+        (BIPOLAR, "change, at: 24 h, primary", "response, at: 24 h, analysis: cox, primary", 15, "risk difference"),
+        (
+            BIPOLAR.replace("bipolar depression", "bipolar euthymia"),
+            "switch to mania, at",
+            "response, at",
+            16,
+            "those between episodes have nothing to respond from",
+        ),
+        (
+            BIPOLAR.replace(", primary: yes", "").replace("mania, at: 1 week", "mania, at: 1 week, primary: yes"),
+            "endpoints:",
+            "adaptive: {looks: [0.5, 1], stop: pocock}\nendpoints:",
+            14,
+            "primary endpoint of change, response or remission",
+        ),
+        (PTSD, "CAPS-5: at least", "PHQ-9: at least", 7, "allowed: CAPS-5, MADRS, age, failed antidepressant trials"),
+        (PTSD, "endpoint: response", "endpoint: remission", 16, "remission in PTSD has no accepted definition"),
+        (PTSD, "response, at: 1 week", "remission, at: 1 week, limit: 81", 16, "at most 80, the highest CAPS-5"),
+        (PTSD_WITHDRAWAL, "CAPS-5: at least 30", "MADRS: at least 30", 13, "not rated here; allowed: CAPS-5, a state"),
+        (PTSD_WITHDRAWAL, "when: response", "when: remission", 8, "give a score, such as {CAPS-5: at most 20 points}"),
+        (
+            PTSD.replace("  - {endpoint: change, at: 24 h, primary: yes}\n", ""),
+            "protocol: midazolam-iv",
+            "published: {response: 40 %, remission: 20 %, at: 1 week, n: 50, source: a trial}",
+            12,
+            "give `limit`, its highest CAPS-5",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_line(tmp_path, base, old, new, line, said):
@@ -164,6 +218,37 @@ def test_a_sham_has_the_sessions_and_daily_treatments_without_the_drug(tmp_path)
     assert [a.time_h for a in sham.administrations] == [a.time_h for a in drug.administrations]
     assert {a.compound for a in sham.administrations} == {"placebo spray"}
     assert sham.daily == drug.daily
+
+
+def test_a_sham_keeps_the_exposure_therapy(tmp_path):
+    text = PTSD.replace("protocol: midazolam-iv", "sham of: ketamine-then-exposure").replace(
+        "1 week]", "1 week, 9 days]"
+    )
+    drug, sham = calendars(load_plan(written(tmp_path, text)))
+    assert drug.exposures_h == (24.0, 192.0)
+    assert sham.exposures_h == drug.exposures_h
+
+
+def test_without_an_effect_every_arm_has_the_exposure_of_the_comparator(tmp_path):
+    plan = load_plan(written(tmp_path, PTSD.replace("1 week]", "1 week, 9 days]")))
+    assert [c.exposures_h for c in calendars(plan)] == [(24.0, 192.0), ()]
+    assert [c.exposures_h for c in calendars(plan, no_effect=True)] == [(), ()]
+
+
+def test_each_period_of_a_crossover_has_the_exposure_of_its_own_arm(tmp_path):
+    text = PTSD.replace("parallel", "crossover\nperiods: {length: 1 week, washout: 2 weeks}")
+    text = text.replace("  - {endpoint: response, at: 1 week}\n", "").replace(
+        "primary: yes", "analysis: within patients"
+    )
+    first, second = calendars(load_plan(written(tmp_path, text)))
+    assert first.exposures_h == (24.0,)
+    assert second.exposures_h == (504.0 + 24.0,)
+
+
+def test_exposure_therapy_goes_on_after_the_lead_in(tmp_path):
+    text = PTSD_WITHDRAWAL.replace("ketamine-iv-maintenance", "ketamine-then-exposure").replace("sham", "stops")
+    on, off = calendars(load_plan(written(tmp_path, text)))
+    assert on.exposures_h == off.exposures_h == tuple(24.0 + 168.0 * k for k in range(8))
 
 
 def test_the_second_period_of_a_crossover_follows_the_washout(tmp_path):

@@ -9,8 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from euthymia import evidence
 from euthymia.course.simulate import simulate
 from euthymia.errors import UserError
+from euthymia.illness.bipolar import LEAST_DAYS, POLES, episodes
+from euthymia.patient.population import draw
 from euthymia.trial.analysis import Replicate, analyse, time_to_event
 from euthymia.trial.plan import Plan
 from euthymia.trial.reading import read_document
@@ -67,6 +70,56 @@ endpoints:
 """
 
 
+BIPOLAR = """trial: bipolar
+title: A trial of bipolar depression
+illness: bipolar disorder
+population: bipolar depression
+design: {expectancy: open label, setting: outpatient, sites: one}
+type: parallel
+patients: 60
+arms:
+  - {arm: ketamine, protocol: ketamine-iv-bipolar}
+  - {arm: sham, sham of: ketamine-iv-bipolar, comparator: yes}
+visits: [0 h, 30 h, 1 week, 4 weeks]
+endpoints:
+  - {endpoint: change, at: 1 week, primary: yes}
+  - {endpoint: switch to mania, at: 4 weeks}
+  - {endpoint: time to episode}
+"""
+MAINTENANCE = """trial: maintenance
+title: Lithium or valproate
+illness: bipolar disorder
+population: bipolar euthymia
+design: {expectancy: open label, setting: outpatient, sites: many}
+type: parallel
+patients: 80
+number of sites: 2
+arms:
+  - {arm: lithium, protocol: lithium}
+  - {arm: valproate, protocol: valproate, comparator: yes}
+visits: [0 h, 26 weeks, 52 weeks]
+endpoints:
+  - {endpoint: switch to mania, at: 52 weeks, primary: yes}
+  - {endpoint: switch to mania, at: 26 weeks}
+  - {endpoint: time to episode, analysis: log-rank}
+"""
+PTSD = """trial: ptsd
+title: A trial of PTSD
+illness: PTSD
+population: civilian PTSD
+design: {expectancy: open label, setting: outpatient, sites: one}
+type: parallel
+patients: 60
+arms:
+  - {arm: ketamine, protocol: ketamine-then-exposure}
+  - {arm: sham, sham of: ketamine-then-exposure, comparator: yes}
+visits: [0 h, 24 h, 1 week, 4 weeks]
+endpoints:
+  - {endpoint: change, at: 4 weeks, primary: yes}
+  - {endpoint: response, at: 4 weeks}
+"""
+
+
 def planned(text: str = PARALLEL, *changes: tuple[str, str]) -> Plan:
     for old, new in changes:
         assert old in text
@@ -87,10 +140,12 @@ def seen(result, arm: int, visit: int) -> np.ndarray:
 # --- who is simulated -------------------------------------------------------------------------------------------------
 
 
-def test_the_numbers_do_not_depend_on_the_workers():
-    one, two = (run(planned(), 4, workers=w) for w in (1, 2))
+@pytest.mark.parametrize("text", [PARALLEL, MAINTENANCE])
+def test_the_numbers_do_not_depend_on_the_workers(text):
+    one, two = (run(planned(text), 4, workers=w) for w in (1, 2))
     assert one.estimates.equals(two.estimates)
     assert np.array_equal(one.outcomes.scores, two.outcomes.scores, equal_nan=True)
+    assert np.array_equal(one.outcomes.begins, two.outcomes.begins)
 
 
 def test_a_replicate_does_not_depend_on_how_many_there_are():
@@ -105,12 +160,12 @@ def test_a_patients_score_does_not_depend_on_who_else_is_in_the_trial():
     assert (both["MADRS"] == both["MADRS_right"]).all()
 
 
-@pytest.mark.parametrize("text", [PARALLEL, WITHDRAWAL.replace("400", "40")])
+@pytest.mark.parametrize("text", [PARALLEL, WITHDRAWAL.replace("400", "40"), MAINTENANCE])
 def test_the_numbers_do_not_depend_on_how_the_work_is_cut(monkeypatch, text):
     whole = run(planned(text), 4).outcomes
     monkeypatch.setattr("euthymia.trial.enrolment.BLOCK", 1)
     cut = run(planned(text), 4).outcomes
-    for name in ("arm", "patient", "scores", "screened", "entered"):
+    for name in ("arm", "patient", "scores", "begins", "screened", "entered"):
         assert np.array_equal(getattr(whole, name), getattr(cut, name), equal_nan=name == "scores")
 
 
@@ -122,6 +177,160 @@ def test_an_arm_is_what_its_protocol_gives_when_simulated_alone():
     difference = arm.scores[0, inside] - course.values["MADRS rated"][arm.patient[0, inside]]
     assert np.abs(difference).max() <= 1  # another mesh may round a rating the other way
     assert np.mean(difference != 0) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("text", "protocol", "score"),
+    [(BIPOLAR, "ketamine-iv-bipolar", "MADRS rated"), (PTSD, "ketamine-then-exposure", "CAPS-5 rated")],
+)
+def test_an_arm_of_another_illness_is_what_its_protocol_gives_when_simulated_alone(text, protocol, score):
+    plan = planned(text)
+    arm = run(plan, study_levels=False).outcomes
+    course = simulate(protocol, patients=60, weeks=4, observe_h=plan.visits)
+    inside = arm.arm[0] == 0
+    difference = arm.scores[0, inside, 1:] - course.values[score][arm.patient[0, inside], 1:]
+    assert np.abs(difference).max() <= 1  # another mesh may round a rating the other way
+    assert np.mean(difference != 0) < 0.03
+
+
+def test_those_between_episodes_enter_with_the_score_of_the_well():
+    out = run(planned(MAINTENANCE)).outcomes
+    first = simulate("lithium", patients=80, weeks=1, observe_h=[0.0, 168.0]).values["MADRS"][:, 0]
+    assert np.abs(out.baseline[0] - first).max() < 5 * evidence.value("depression.rating_noise")
+    assert abs(np.mean(out.baseline[0] - first)) < 4 * evidence.value("depression.rating_noise") / np.sqrt(80)
+
+
+# --- episodes of bipolar disorder -------------------------------------------------------------------------------------
+
+
+def test_episodes_are_those_of_the_same_people_simulated_alone():
+    out = run(planned(MAINTENANCE), study_levels=False).outcomes
+    table = simulate("lithium", patients=80, weeks=52).table
+    inside = out.arm[0] == 0
+    for k, pole in enumerate(POLES):
+        alone = table[f"days to {pole} episode"].fill_nan(np.inf).to_numpy()[out.patient[0, inside]]
+        assert np.array_equal(out.begins[0, inside, k], alone)
+        assert 0 < np.isfinite(alone).sum() < inside.sum()
+
+
+def test_switches_are_counted_up_to_their_visit():
+    result = run(planned(MAINTENANCE), study_levels=False)
+    begins, arm = result.outcomes.begins[0, :, POLES.index("manic")], result.outcomes.arm[0]
+    year, half = (result.estimates.row(k, named=True) for k in (0, 1))
+    for row, days in ((year, 364), (half, 182)):
+        assert row["mean"] == np.mean(begins[arm == 0] <= days)
+        assert row["mean comparator"] == np.mean(begins[arm == 1] <= days)
+    assert half["mean"] + half["mean comparator"] < year["mean"] + year["mean comparator"]
+
+
+def test_episodes_after_leaving_are_not_seen():
+    plain = run(planned(MAINTENANCE), study_levels=False).outcomes
+    plan = planned(MAINTENANCE, ("endpoints:", "dropout: {per week: 2 %}\nendpoints:"))
+    out = run(plan, study_levels=False).outcomes
+    until = np.array([0.0, 182.0, 364.0])[np.sum(~np.isnan(out.scores[0]), axis=1) - 1][:, None]
+    seen = plain.begins[0] <= until
+    assert np.array_equal(out.begins[0], np.where(seen, plain.begins[0], np.inf))
+    assert 0 < seen.sum() < np.isfinite(plain.begins).sum()
+
+
+def test_only_episodes_that_begin_after_randomisation_count():
+    text = """trial: withdrawal
+title: A withdrawal in bipolar disorder
+illness: bipolar disorder
+population: bipolar euthymia
+design: {expectancy: open label, setting: outpatient, sites: many}
+type: randomised withdrawal
+patients: 60
+number of sites: 2
+lead in: {protocol: lithium, lasts: 26 weeks, randomised when: {MADRS: at most 60 points}, at: [26 weeks]}
+arms:
+  - {arm: one, after lead in: goes on}
+  - {arm: two, after lead in: stops, comparator: yes}
+visits: [0 h, 26 weeks]
+endpoints:
+  - {endpoint: time to episode}
+"""
+    out = run(planned(text), study_levels=False).outcomes
+    days = np.arange(365)
+    course = simulate("lithium", patients=int(out.patient.max()) + 1, weeks=52, observe_h=24.0 * days)
+    for k, pole in enumerate(POLES):
+        found = episodes(course.values[f"{pole} pole"].T, LEAST_DAYS[pole])
+        first = np.full(course.patients, np.inf)
+        for e in found:
+            if e.start > 182:
+                first[e.patient] = min(first[e.patient], e.start - 182)
+        assert np.array_equal(out.begins[0, :, k], first[out.patient[0]])
+        assert any(0 < e.start <= 182 for e in found)  # those that began before it
+
+
+def test_the_time_to_an_episode_is_that_of_either_pole_while_the_patient_is_there():
+    plan = planned(MAINTENANCE)
+    scores = np.array([[9, 9, 9], [9, 9, 9], [9, 9, np.nan], [9, np.nan, np.nan]], float)
+    begins = np.array([[200, 50], [np.inf, np.inf], [np.inf, 100], [np.inf, np.inf]])
+    trial = Replicate(np.array([0, 0, 1, 1]), scores[:, 0], scores, begins)
+    days, event = time_to_event(plan.endpoints[2], trial, plan)
+    assert event.tolist() == [True, False, True, False]
+    assert days.tolist() == [50, 364, 100, 0]
+
+
+def test_replicates_have_episodes_of_their_own():
+    begins = run(planned(MAINTENANCE, ("patients: 80", "patients: 400")), 2, study_levels=False).outcomes.begins
+    one, two = np.isfinite(begins).any(2)
+    n = one.size
+    both = np.mean(one & two)  # the share of places at which both replicates have one, independent if they are
+    expected = one.mean() * two.mean()
+    assert abs(both - expected) < 4 * np.sqrt(expected * (1 - expected) / n)
+
+
+def test_a_run_that_is_read_back_has_the_same_episodes(tmp_path):
+    plan = planned(MAINTENANCE)
+    written, read = (run(plan, 2, out=tmp_path / "run") for _ in range(2))
+    assert np.array_equal(written.outcomes.begins, read.outcomes.begins)
+    assert np.isfinite(read.outcomes.begins).any()
+
+
+def test_the_data_of_a_trial_have_the_days_of_its_episodes():
+    result = run(planned(MAINTENANCE), study_levels=False)
+    column = result.patients().group_by("patient", maintain_order=True).first()["days to manic episode"]
+    begins = result.outcomes.begins[0, :, POLES.index("manic")]
+    assert column.null_count() == np.isinf(begins).sum()
+    assert column.drop_nulls().to_list() == begins[np.isfinite(begins)].tolist()
+
+
+# --- PTSD -------------------------------------------------------------------------------------------------------------
+
+
+def test_depression_beside_ptsd_is_rated_at_entry():
+    plan = planned(PTSD, ("patients: 60", "inclusion: {MADRS: at most 20 points}\npatients: 60"))
+    out = run(plan).outcomes
+    assert out.screened[0] > 80
+    people = draw("civilian PTSD", int(out.patient.max()) + 1)
+    assert people.baseline_madrs[out.patient[0]].max() < 20.5 + 5 * evidence.value("depression.rating_noise")
+    assert people.baseline_madrs.max() > 30
+
+
+def test_response_in_ptsd_is_a_fall_by_thirty_percent():
+    result = run(planned(PTSD))
+    row = result.estimates.filter(pl.col("analysis") == "risk difference").row(0, named=True)
+    out, inside = result.outcomes, result.outcomes.arm[0] == 0
+    assert row["mean"] == np.mean(out.scores[0, inside, -1] <= 0.7 * out.baseline[0, inside])
+
+
+def test_an_arm_of_ptsd_known_by_published_rates_has_them():
+    rates = "published: {response: 45 %, remission: 20 %, limit: 12, at: 4 weeks, n: 200, source: a trial}"
+    plan = planned(
+        PTSD,
+        ("sham of: ketamine-then-exposure", rates),
+        (
+            "{endpoint: change, at: 4 weeks, primary: yes}",
+            "{endpoint: remission, limit: 12, at: 4 weeks, primary: yes}",
+        ),
+        ("patients: 60", "patients: 4000"),
+    )
+    t = Replicate.of(plan, run(plan, 1, study_levels=False, analysed=False).outcomes, 0)
+    last, start = t.scores[t.arm == 1, -1], t.baseline[t.arm == 1]
+    assert within((last <= 0.7 * start).mean(), 0.45, len(last))
+    assert within((last <= 12).mean(), 0.2, len(last))
 
 
 def test_patients_of_one_replicate_are_not_those_of_another():
@@ -160,6 +369,12 @@ def test_without_an_effect_five_percent_of_trials_find_one():
     found = power(plan, 400, no_effect=True)
     assert within(found.filter(pl.col("analysis") == "ancova")["power"].item(), 0.05, 400)
     assert within(found.filter(pl.col("analysis") == "mmrm")["power"].item(), 0.05, 400)
+
+
+@pytest.mark.parametrize("text", [BIPOLAR, PTSD])
+def test_without_an_effect_five_percent_of_trials_of_other_illnesses_find_one(text):
+    found = power(planned(text), 300, no_effect=True)
+    assert within(found.filter("primary")["power"].item(), 0.05, 300)
 
 
 def test_looks_keep_the_level():
@@ -316,7 +531,7 @@ def test_a_relapse_needs_its_consecutive_visits():
             [low, high, left, left, left, left, left, left, left],  # left before it was confirmed
         ]
     )
-    trial = Replicate(np.array([0, 0, 1, 1]), scores[:, 0], scores)
+    trial = Replicate(np.array([0, 0, 1, 1]), scores[:, 0], scores, np.full((4, 2), np.inf))
     days, event = time_to_event(plan.endpoints[0], trial, plan)
     assert event.tolist() == [False, True, False, False]
     assert days.tolist() == [56, 21, 14, 7]
@@ -468,3 +683,12 @@ def test_belief_begins_anew_in_the_second_period_of_a_crossover():
     worse = (out.scores - blind.scores)[0]
     assert worse[saline_first, 1].mean() > 1  # without a drug nothing is left of the response that is not the drug's
     assert worse[~saline_first, 4].mean() > 1  # and so in the second period, whatever the first one brought
+
+
+def test_sessions_after_the_last_visit_unblind_nobody():
+    text = (
+        CROSSOVER.replace("WASHOUT", "1 week").replace("patients: 3000", "patients: 20").replace("24 h, 1 week", "24 h")
+    )
+    text = text.replace("ketamine-iv-single", "ketamine-iv-thrice-weekly")  # of which one is before the visit
+    out = run(planned(text + "unblinding: 50 %\n"), 1, analysed=False).outcomes
+    assert not np.isnan(out.scores).any()

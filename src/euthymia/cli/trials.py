@@ -169,6 +169,9 @@ def _print_comparisons(found: "TrialResult") -> None:
         mark = "*" if row["primary"] else " "
         print(f"{mark}{row['endpoint']:<29}{row['analysis']:<18}{against:<34}{middle:>28}{said:>18}")
     trials = "One trial" if once else f"{found.replicates:,} trials on new patients each"
+    for arm, said in found.warnings.items():
+        for warning in said:
+            print(f"Warning, {arm}: {warning}.")
     print(f"* primary. {trials}; the figures hold {found.summary()['contains']}.")
     print(DISCLAIMER)
 

@@ -4,6 +4,7 @@ Two stages, never a re-simulation: the per-patient table keeps the parts of each
 times, so that a different study level of drug and non-drug response can be applied to it afterwards.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -12,17 +13,48 @@ import polars as pl
 from euthymia import evidence
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.illness.bipolar import HALF_WAY, LEAST_DAYS, POLES, episodes
+from euthymia.illness.depression import MADRS_MAXIMUM
 from euthymia.illness.ptsd import CAPS5_MAXIMUM
 from euthymia.patient.population import Patients
 from euthymia.protocol.calendar import Schedule
 
-RESPONSE = 0.5  # at least this fall from baseline
 REMISSION_MADRS = 12.0  # at or below; the definition of the esketamine trials
-PARTS = ("drug effect", "antidepressant effect", "background effect", "fluctuation")
 EPISODE = "episode effect"
-"""The fifth part, in bipolar disorder alone: what the episode's own course takes off."""
-PTSD_PARTS = ("PTSD drug effect", "PTSD background effect", "PTSD other effect")
-RESPONSE_CAPS5 = 0.3  # at least this fall of the CAPS-5; the definition of trials of PTSD
+"""In bipolar disorder, what the episode's own course takes off the MADRS."""
+
+
+class Scale(NamedTuple):
+    """The score an illness is followed by.
+
+    entry: of `Patients`, its true value at entry; parts: of the effect on its log, each with what multiplies it: the
+    study's level of "drug" or "background" response, or 1 or -1; response: the fall, as a share of the score at entry,
+    that counts as one; remission: its highest score, None where no definition is accepted.
+    """
+
+    name: str
+    entry: str
+    maximum: float
+    parts: Mapping[str, str | float]
+    response: float
+    remission: float | None
+
+    def scores(
+        self, entry: np.ndarray, parts: Mapping[str, np.ndarray], drug: np.ndarray, background: np.ndarray
+    ) -> np.ndarray:
+        """True scores from those at entry and the parts, under study levels; all arrays broadcast."""
+        level = {"drug": drug, "background": background}
+        effect = sum((level[by] if isinstance(by, str) else by) * parts[name] for name, by in self.parts.items())
+        return np.minimum(entry * np.exp(-effect), self.maximum)
+
+
+_MADRS = {"drug effect": "drug", "antidepressant effect": 1.0, "background effect": "background", "fluctuation": -1.0}
+_PTSD = {"PTSD drug effect": "drug", "PTSD background effect": "background", "PTSD other effect": 1.0}
+SCALES = {
+    "depression": Scale("MADRS", "baseline_madrs", MADRS_MAXIMUM, _MADRS, 0.5, REMISSION_MADRS),
+    "bipolar": Scale("MADRS", "baseline_madrs", MADRS_MAXIMUM, _MADRS | {EPISODE: 1.0}, 0.5, REMISSION_MADRS),
+    "ptsd": Scale("CAPS-5", "baseline_caps5", CAPS5_MAXIMUM, _PTSD, 0.3, None),  # response: as trials of PTSD define it
+}
+"""By illness (see `illness.relative.RATIOS`)."""
 ENDPOINTS = ("24 h", "end")
 STUDY_DRAWS = 400
 
@@ -62,7 +94,7 @@ def patient_outcomes(
     baseline = np.asarray(people.baseline_madrs)
     rated = values["MADRS rated"]
     ill = baseline > 0
-    responded = (rated <= (1 - RESPONSE) * baseline[:, None]) & ill[:, None]
+    responded = (rated <= (1 - SCALES["depression"].response) * baseline[:, None]) & ill[:, None]
     responded[:, time_h <= 0] = False
     responded[:, :-1] &= responded[:, 1:]  # one rating may be chance: the next must agree
     first = np.where(responded.any(1), time_h[responded.argmax(1)], np.nan)
@@ -85,7 +117,7 @@ def patient_outcomes(
     for name, k in at.items():
         table[f"MADRS {name}"] = values["MADRS"][:, k]
         table[f"rated MADRS {name}"] = rated[:, k]
-        for part in (*PARTS, EPISODE, f"untreated {EPISODE}"):
+        for part in (*_MADRS, EPISODE, f"untreated {EPISODE}"):
             if part in values:
                 table[f"{part} {name}"] = values[part][:, k]
     if sessions and sessions["peak ketamine"].shape[1]:
@@ -104,9 +136,28 @@ def patient_outcomes(
     if "CAPS-5" in values:
         table["baseline CAPS-5"] = np.asarray(people.baseline_caps5)
         for name, k in at.items():
-            table |= {f"{part} {name}": values[part][:, k] for part in PTSD_PARTS}
+            table |= {f"{part} {name}": values[part][:, k] for part in _PTSD}
             table |= {f"{score} {name}": values[score][:, k] for score in ("CAPS-5", "CAPS-5 untreated")}
     return pl.DataFrame(table)
+
+
+def daily_poles(time_h: np.ndarray, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """By pole, x on every whole day, [days, patients], from `values` [patients, times]."""
+    day = np.arange(np.floor(time_h[-1] / 24) + 1)
+    return {pole: np.stack([np.interp(day, time_h / 24, x) for x in values[f"{pole} pole"]], axis=1) for pole in POLES}
+
+
+def new_episodes(pole: str, daily: np.ndarray, after: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """How many episodes of a pole begin after a day, and on which day the first of them does (NaN if none), [patients].
+
+    daily: as from `daily_poles`. An episode that is there on that day already is not counted.
+    """
+    count, first = np.zeros(daily.shape[1]), np.full(daily.shape[1], np.nan)
+    for e in reversed(episodes(daily, LEAST_DAYS[pole])):
+        if e.start > after:
+            count[e.patient] += 1
+            first[e.patient] = e.start
+    return count, first
 
 
 def pole_outcomes(time_h: np.ndarray, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -114,8 +165,7 @@ def pole_outcomes(time_h: np.ndarray, values: dict[str, np.ndarray]) -> dict[str
 
     Seen once a day; an episode that was there at the start is not counted.
     """
-    day = np.arange(np.floor(time_h[-1] / 24) + 1)
-    daily = {pole: np.stack([np.interp(day, time_h / 24, x) for x in values[f"{pole} pole"]], axis=1) for pole in POLES}
+    daily = daily_poles(time_h, values)
     up = {pole: x > HALF_WAY for pole, x in daily.items()}
     both = up["depressive"] & up["manic"]
     columns = {
@@ -124,11 +174,7 @@ def pole_outcomes(time_h: np.ndarray, values: dict[str, np.ndarray]) -> dict[str
         "days mixed": both.sum(0),
     }
     for pole, x in daily.items():
-        found = [e for e in episodes(x, LEAST_DAYS[pole]) if e.start > 0]
-        count, first = np.zeros(x.shape[1]), np.full(x.shape[1], np.nan)
-        for e in reversed(found):
-            count[e.patient] += 1
-            first[e.patient] = e.start
+        count, first = new_episodes(pole, x)
         columns |= {f"{pole} episodes": count, f"days to {pole} episode": first}
     return columns | {"YMRS end": values["YMRS"][:, -1], "starts depressed": values["depressive pole"][:, 0] > HALF_WAY}
 
@@ -157,24 +203,34 @@ def study_levels(draws: int = STUDY_DRAWS, seed: int = 20260101) -> tuple[np.nda
     return drug, background
 
 
-def endpoint_scores(table: pl.DataFrame, endpoint: str, drug: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """True MADRS at an endpoint under study levels, [draws, patients]."""
-    d, a, b, w = (table[f"{part} {endpoint}"].to_numpy() for part in PARTS)
-    effect = drug[:, None] * d + a + background[:, None] * b - w
-    if f"{EPISODE} {endpoint}" in table.columns:
-        effect = effect + table[f"{EPISODE} {endpoint}"].to_numpy()
-    return np.minimum(table["baseline MADRS"].to_numpy() * np.exp(-effect), 60.0)
+def illness_in(table: pl.DataFrame) -> str:
+    """The illness of the people in a table of outcomes: a key of `SCALES`."""
+    if "baseline CAPS-5" in table.columns:
+        return "ptsd"
+    return "bipolar" if "days manic" in table.columns else "depression"
+
+
+def endpoint_scores(
+    table: pl.DataFrame, endpoint: str, drug: np.ndarray, background: np.ndarray, scale: Scale | None = None
+) -> np.ndarray:
+    """True scores at an endpoint under study levels, [draws, patients]. scale: if not that of the illness."""
+    scale = scale or SCALES[illness_in(table)]
+    parts = {part: table[f"{part} {endpoint}"].to_numpy() for part in scale.parts}
+    return scale.scores(table[f"baseline {scale.name}"].to_numpy(), parts, drug[:, None], background[:, None])
 
 
 def own_part(table: pl.DataFrame, endpoint: str) -> np.ndarray:
-    """MADRS points that the treatment itself takes off, against the same patient under the same design without it."""
+    """Points that the treatment itself takes off, against the same patient under the same design without it."""
+    scale = SCALES[illness_in(table)]
+    if scale.name == "CAPS-5":
+        return (table[f"CAPS-5 untreated {endpoint}"] - table[f"CAPS-5 {endpoint}"]).to_numpy()
     baseline, background, fluctuation = (
         table[name].to_numpy()
         for name in ("baseline MADRS", f"background effect {endpoint}", f"fluctuation {endpoint}")
     )
-    if f"{EPISODE} {endpoint}" in table.columns:
+    if EPISODE in scale.parts:
         background = background + table[f"untreated {EPISODE} {endpoint}"].to_numpy()
-    untreated = np.minimum(baseline * np.exp(fluctuation - background), 60.0)
+    untreated = np.minimum(baseline * np.exp(fluctuation - background), scale.maximum)
     return untreated - table[f"MADRS {endpoint}"].to_numpy()
 
 
@@ -182,8 +238,13 @@ def endpoint_rate(table: pl.DataFrame, endpoint: str, kind: str, noise: float) -
     """Response or remission in percent, rating noise integrated, with the 90 % interval of a new study this size."""
     from scipy.special import ndtr
 
-    baseline = table["baseline MADRS"].to_numpy()
-    cut = (1 - RESPONSE) * baseline if kind == "response" else np.full(len(baseline), REMISSION_MADRS + 0.5)
+    scale = SCALES[illness_in(table)]
+    baseline = table[f"baseline {scale.name}"].to_numpy()
+    if kind == "response":
+        cut = (1 - scale.response) * baseline
+    else:
+        assert scale.remission is not None
+        cut = np.full(len(baseline), scale.remission + 0.5)
     one = np.ones(1)
     value = ndtr((cut - endpoint_scores(table, endpoint, one, one)) / noise).mean()
     rates = ndtr((cut - endpoint_scores(table, endpoint, *study_levels())) / noise).mean(1)
@@ -196,40 +257,37 @@ def summarise(table: pl.DataFrame, end_label: str, has_drug: bool) -> list[Row]:
     """The lines a reader wants first."""
     noise = evidence.value("depression.rating_noise")
     rows: list[Row] = []
-    ill = table.filter(pl.col("baseline MADRS") > 0)
-    if "baseline CAPS-5" in table.columns:
-        rows += _of_ptsd(table, end_label, noise)
-        ill = ill.clear()  # the depression beside PTSD is in its mean alone
+    scale, ends = SCALES[illness_in(table)], (("24 h", "24 h"), ("end", end_label))
+    of_mood = scale.name == "MADRS"
+    ill = table.filter(pl.col(f"baseline {scale.name}") > 0)
     if "starts depressed" in table.columns:
         ill = ill.filter(pl.col("starts depressed"))
+
+    def mean(label: str, of: Scale, endpoint: str) -> Row:
+        means = endpoint_scores(ill, endpoint, *study_levels(), of).mean(1)
+        low, high = np.quantile(means, [0.05, 0.95])
+        value = float(ill[f"{of.name} {endpoint}"].to_numpy().mean())
+        return Row(label, value, low, high, "points", STUDIES)
+
     if len(ill):
-        for kind in ("response", "remission"):
-            for endpoint, label in (("24 h", "24 h"), ("end", end_label)):
+        for kind in ("response", "remission") if scale.remission else ("response",):
+            for endpoint, label in ends:
                 rows.append(Row(f"{kind} at {label}", *endpoint_rate(ill, endpoint, kind, noise), "%", STUDIES))
         wait = ill["time to response h"].drop_nans().to_numpy()
-        ever = 100 * len(wait) / len(ill)
-        if len(wait):
+        if of_mood and len(wait):
             low, middle, high = np.quantile(wait, [0.05, 0.5, 0.95])
-            contains = f"{PATIENTS} who respond at two ratings in a row ({ever:.0f} %)"
+            contains = f"{PATIENTS} who respond at two ratings in a row ({100 * len(wait) / len(ill):.0f} %)"
             rows.append(Row("time to first response", middle, low, high, "h", contains))
-        for endpoint, label in (("24 h", "24 h"), ("end", end_label)):
-            means = endpoint_scores(ill, endpoint, *study_levels()).mean(1)
-            low, high = np.quantile(means, [0.05, 0.95])
-            rows.append(
-                Row(
-                    f"mean MADRS at {label}",
-                    float(ill[f"MADRS {endpoint}"].to_numpy().mean()),
-                    low,
-                    high,
-                    "points",
-                    STUDIES,
-                )
-            )
-        for endpoint, label in (("24 h", "24 h"), ("end", end_label)):
+        rows += [mean(f"mean {scale.name} at {label}", scale, endpoint) for endpoint, label in ends]
+        for endpoint, label in ends:
             low, middle, high = np.quantile(own_part(ill, endpoint), [0.05, 0.5, 0.95])
             rows.append(Row(f"taken off by the treatment at {label}", middle, low, high, "points", PATIENTS))
-        low, middle, high = np.quantile(ill["days in remission"].to_numpy(), [0.05, 0.5, 0.95])
-        rows.append(Row("days in remission", middle, low, high, "days", PATIENTS))
+        if of_mood:
+            low, middle, high = np.quantile(ill["days in remission"].to_numpy(), [0.05, 0.5, 0.95])
+            rows.append(Row("days in remission", middle, low, high, "days", PATIENTS))
+        else:
+            beside = "depression beside it, mean MADRS at"
+            rows += [mean(f"{beside} {label}", SCALES["depression"], endpoint) for endpoint, label in ends]
     if "days manic" in table.columns:
         rows += _of_poles(table)
     if has_drug:
@@ -248,42 +306,6 @@ def summarise(table: pl.DataFrame, end_label: str, has_drug: bool) -> list[Row]:
                 rows.append(Row(label, x.mean(), low, high, unit, RISK))
             else:
                 rows.append(Row(label, middle, low, high, unit, PATIENTS))
-    return rows
-
-
-def caps5_scores(table: pl.DataFrame, endpoint: str, drug: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """True CAPS-5 at an endpoint under study levels, [draws, patients]."""
-    d, b, other = (table[f"{part} {endpoint}"].to_numpy() for part in PTSD_PARTS)
-    effect = drug[:, None] * d + background[:, None] * b + other
-    return np.minimum(table["baseline CAPS-5"].to_numpy() * np.exp(-effect), CAPS5_MAXIMUM)
-
-
-def _of_ptsd(table: pl.DataFrame, end_label: str, noise: float) -> list[Row]:
-    """The lines of PTSD. Response is a fall of the CAPS-5 by 30 %."""
-    from scipy.special import ndtr
-
-    rows, one = [], np.ones(1)
-    cut = (1 - RESPONSE_CAPS5) * table["baseline CAPS-5"].to_numpy()
-    for endpoint, label in (("24 h", "24 h"), ("end", end_label)):
-        value = ndtr((cut - caps5_scores(table, endpoint, one, one)) / noise).mean()
-        rates = ndtr((cut - caps5_scores(table, endpoint, *study_levels())) / noise).mean(1)
-        sampled = np.random.default_rng(7).binomial(len(table), np.clip(rates, 0, 1)) / len(table)
-        low, high = np.quantile(sampled, [0.05, 0.95])
-        rows.append(Row(f"response at {label}", 100 * value, 100 * low, 100 * high, "%", STUDIES))
-    for endpoint, label in (("24 h", "24 h"), ("end", end_label)):
-        means = caps5_scores(table, endpoint, *study_levels()).mean(1)
-        low, high = np.quantile(means, [0.05, 0.95])
-        mean = float(table[f"CAPS-5 {endpoint}"].to_numpy().mean())
-        rows.append(Row(f"mean CAPS-5 at {label}", mean, low, high, "points", STUDIES))
-    for endpoint, label in (("24 h", "24 h"), ("end", end_label)):
-        own = (table[f"CAPS-5 untreated {endpoint}"] - table[f"CAPS-5 {endpoint}"]).to_numpy()
-        low, middle, high = np.quantile(own, [0.05, 0.5, 0.95])
-        rows.append(Row(f"taken off by the treatment at {label}", middle, low, high, "points", PATIENTS))
-    for endpoint, label in (("24 h", "24 h"), ("end", end_label)):
-        scores = endpoint_scores(table, endpoint, *study_levels()).mean(1)
-        low, high = np.quantile(scores, [0.05, 0.95])
-        mean = float(table[f"MADRS {endpoint}"].to_numpy().mean())
-        rows.append(Row(f"depression beside it, mean MADRS at {label}", mean, low, high, "points", STUDIES))
     return rows
 
 

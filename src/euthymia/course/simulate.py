@@ -29,7 +29,7 @@ from euthymia.illness.background import Background
 from euthymia.illness.bipolar import STABILISERS, STEP_H, Bipolar, ketamine_tilt, poles, tilts
 from euthymia.illness.ptsd import Extinction, Ptsd
 from euthymia.illness.relative import Relative
-from euthymia.patient.population import Patients, draw, has_poles, illness_of
+from euthymia.patient.population import Patients, between_episodes, draw, has_poles, illness_of
 from euthymia.protocol import Protocol, fingerprint, load, schedule
 from euthymia.protocol.calendar import Schedule
 
@@ -291,7 +291,7 @@ def beyond_evidence(calendar: Schedule, population: str) -> tuple[str, ...]:
         said.append("extrapolation: no trial gave ketamine in bipolar disorder without a mood stabiliser")
     if population.startswith("rapid cycling"):
         said.append("extrapolation: no trial tells how ketamine works in rapid cycling")
-    if population.endswith("euthymia"):
+    if between_episodes(population):
         said.append("extrapolation: no trial gave ketamine between episodes of bipolar disorder")
     return tuple(said)
 

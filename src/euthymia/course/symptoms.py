@@ -9,7 +9,7 @@ from euthymia.illness.bipolar import STEP_H, Pole, course
 from euthymia.illness.depression import MADRS_MAXIMUM, Depression, score
 from euthymia.illness.ptsd import CAPS5_MAXIMUM
 from euthymia.illness.relative import Relative
-from euthymia.patient.population import Patients
+from euthymia.patient.population import Patients, between_episodes
 from euthymia.patient.random import Draws
 
 Values = dict[str, Array]
@@ -96,7 +96,7 @@ def _poles(
     manic_tilt = stabilised + exposed * (provoked + own.ketamine_manic * plastic[timing.pole])
 
     instability = jnp.exp(own.model.sd_instability * patients.z["bipolar.instability"])
-    begins = 0.0 if patients.population.endswith("euthymia") else 1.0
+    begins = 0.0 if between_episodes(patients.population) else 1.0
 
     def path(pole: Pole, start: float, tilt: Array, stream: str) -> Array:
         return course(pole, own.model.time, jnp.full(len(patients), start), instability, tilt, draws[stream])

@@ -169,6 +169,11 @@ def has_poles(population: str) -> bool:
     return illness_of(population) == "bipolar"
 
 
+def between_episodes(population: str) -> bool:
+    """Whether people of bipolar disorder are well at entry; their score at entry is then that of a full episode."""
+    return population.endswith("euthymia")
+
+
 COVARIATES = tuple(
     f"covariate.{n}" for n in ("age", "weight", "baseline", "failed", "female", "benzodiazepine", "caps5")
 )

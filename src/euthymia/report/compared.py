@@ -9,6 +9,7 @@ from euthymia.trial.plan import RATES, PlannedEndpoint
 from euthymia.trial.result import TrialResult
 
 PERCENT = "percentage points"
+UNWANTED = ("switch to mania", "time to episode", "relapse")
 
 
 class Measure(NamedTuple):
@@ -30,9 +31,10 @@ def measure(endpoint: PlannedEndpoint) -> Measure:
         return Measure("Differences in change (points)", "points", below.format(0))
     if what == "effect size":
         return Measure("Effect sizes (Hedges' g)", "standard deviations", below.format(0), 2)
+    wanted = what not in UNWANTED
     if what in RATES:
-        return Measure(f"Differences in rates ({PERCENT})", PERCENT, above.format(0), factor=100.0)
-    wanted = what != "relapse"
+        good = (above if wanted else below).format(0)
+        return Measure(f"Differences in {'rates' if wanted else what} ({PERCENT})", PERCENT, good, factor=100.0)
     event = what.removeprefix("time to ")
     if method == "kaplan-meier":
         good = (below if wanted else above).format(0)

@@ -8,7 +8,15 @@ from euthymia.trial.analysis import limits
 from euthymia.trial.plan import RATES, Plan, PlannedArm, PlannedEndpoint
 
 LISTED = 8  # visits that are named one by one
-POPULATION = {"TRD": "treatment-resistant depression", "MDD": "major depression"}
+POPULATION = {
+    "TRD": "treatment-resistant depression",
+    "MDD": "major depression",
+    "bipolar depression": "bipolar disorder, in a depressive episode",
+    "rapid cycling bipolar depression": "rapid cycling bipolar disorder, in a depressive episode",
+    "bipolar euthymia": "bipolar disorder, between episodes",
+    "civilian PTSD": "PTSD, civilians",
+    "veteran PTSD": "PTSD, veterans and service members",
+}
 ANALYSIS = {
     "ancova": "analysis of covariance of those rated then, adjusted for the score at entry",
     "mmrm": "mixed model for repeated measures over all visits, adjusted for the score at entry",
@@ -63,33 +71,39 @@ def given(plan: Plan, arm: PlannedArm) -> str:
         known = arm.published
         text = (
             f"by published rates, no model: {known.response} in response and {known.remission} in remission "
-            f"(at most {known.limit:g}) at {known.at}, of {known.n} patients ({known.source}); scores before that are "
-            "a straight line for the picture, and nobody leaves, because those who left are in the rates"
+            f"(at most {plan.limit(known):g}) at {known.at}, of {known.n} patients ({known.source}); scores before "
+            "that are a straight line for the picture, and nobody leaves, because those who left are in the rates"
         )
     elif arm.sham_of:
-        text = f"sham sessions at the times of: {_title(arm.sham_of)}; daily treatments as there"
+        text = f"sham sessions at the times of: {_title(arm.sham_of)}; {_goes_on(arm.sham_of)} as there"
     else:
         text = _title(arm.protocol or "")
     return f"{text[0].upper()}{text[1:]}{' – the comparator' if arm.comparator else ''}."
 
 
-def endpoint(e: PlannedEndpoint, primary: bool) -> str:
+def endpoint(plan: Plan, e: PlannedEndpoint) -> str:
     """One endpoint with its definition and analysis."""
     what = {
-        "change": "change of the MADRS from entry (negative: better)",
-        "effect size": "change of the MADRS from entry, standardised",
+        "change": f"change of the {plan.scale.name} from entry (negative: better)",
+        "effect size": f"change of the {plan.scale.name} from entry, standardised",
         "relapse": "time to relapse",
+        "switch to mania": "switch to mania (a new episode of mania or hypomania begins)",
+        "time to episode": "time to an episode (a new one of either pole begins)",
     }.get(e.endpoint, e.endpoint)
     if e.endpoint.endswith("response"):
-        what += f" (score at least {100 * e.fall:g} % below entry)"
+        what += f" (score at least {100 * plan.fall(e):g} % below entry)"
     if e.endpoint.endswith("remission"):
-        what += f" (score of at most {e.limit:g})"
-    left = "; those who left count as not having it" if e.endpoint in RATES else ""
+        what += f" (score of at most {plan.limit(e):g})"
+    left = "; those who left before count as not having it" if e.endpoint in RATES else ""
     if e.endpoint not in ("change", "effect size", *RATES):
         left = "; those who left are censored at their last rating"
     at = f" at {e.at}" if e.at else ""
-    begin = f"Primary: {what}" if primary else f"{what[0].upper()}{what[1:]}"
+    begin = f"Primary: {what}" if e is plan.primary else f"{what[0].upper()}{what[1:]}"
     return f"{begin}{at}: {ANALYSIS[e.method]}{left}."
+
+
+def _goes_on(protocol: str) -> str:
+    return "daily treatments and exposure therapy" if load(protocol).exposure else "daily treatments"
 
 
 def _title(protocol: str) -> str:
@@ -163,7 +177,7 @@ def _ratings(plan: Plan) -> str:
         for sd, who in ((r.site_sd, "sites"), (r.rater_sd, f"the {r.raters_per_site} raters of a site"))
         if sd
     ]
-    return f"MADRS, with the noise of a single rating{''.join(f'; {e}' for e in extra)}"
+    return f"{plan.scale.name}, with the noise of a single rating{''.join(f'; {e}' for e in extra)}"
 
 
 def _significance(plan: Plan) -> str:

@@ -13,7 +13,7 @@ from euthymia.report.rows import decimal
 from euthymia.report.series import spoken
 from euthymia.report.still import render, written
 from euthymia.report.trial_charts import event_curves, forest, survival, trajectories
-from euthymia.trial.plan import Plan, PlannedEndpoint, groups
+from euthymia.trial.plan import EPISODES, Plan, PlannedEndpoint, groups
 from euthymia.trial.result import TrialResult
 
 FILES = {
@@ -109,7 +109,8 @@ def trajectory_table(plan: Plan, table: pl.DataFrame) -> Table:
         between = f" ({decimal(r['low'], 1)} to {decimal(r['high'], 1)})" if r["low"] == r["low"] else ""
         cells.setdefault(r["time_h"], {})[r["arm"]] = f"{decimal(r['mean'], 1)}{between}, n {_people(r['n'])}"
     rows = [(spoken(t), *(own.get(name, "-") for name in names)) for t, own in sorted(cells.items())]
-    return Table("Mean MADRS of those still there, with its interval and their number", ("Visit", *names), rows)
+    what = f"Mean {plan.scale.name} of those still there, with its interval and their number"
+    return Table(what, ("Visit", *names), rows)
 
 
 def _people(n: float) -> str:
@@ -171,6 +172,11 @@ def contained(result: TrialResult) -> list[str]:
         levels = "Each trial is another study, with its own level of drug and of non-drug response."
     return [
         kind,
+        *(
+            ["How often episodes come differs between studies too; that is in neither the numbers nor the intervals."]
+            if any(e.endpoint in EPISODES for e in result.plan.endpoints)
+            else []
+        ),
         f"In the numbers: {result.summary()['contains'].split(';')[0]}. {levels}",
         "Not in them: the uncertainty of the model's parameters, and whether the model has the right shape. A trial "
         "planned on these numbers rests on assumptions that its statistician and clinicians must judge.",
@@ -189,7 +195,7 @@ def page(result: TrialResult) -> str:
         headline=headline(result, found),
         facts=words.facts(plan),
         arms=[(arm.arm, words.given(plan, arm)) for arm in plan.arms],
-        endpoints=[words.endpoint(e, e is plan.primary) for e in plan.endpoints],
+        endpoints=[words.endpoint(plan, e) for e in plan.endpoints],
         flow=flow(result),
         names=groups(plan),
         arm_names=[arm.arm for arm in plan.arms],

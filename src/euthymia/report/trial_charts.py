@@ -21,7 +21,7 @@ LINE = 15  # px between two such rows
 ROW = 54  # px of the forest plot for each comparison
 MOST_ROWS = 10  # in one panel
 LONGEST_IN_DAYS = 21
-TIME_AXIS: Spec = {"grid": False, "tickCount": 8, "tickMinStep": 1, "format": "~g"}
+TIME_AXIS: Spec = {"grid": False, "tickCount": 8, "tickMinStep": 1, "format": "d"}
 LOG_TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20)
 
 
@@ -91,7 +91,9 @@ def trajectories(plan: Plan, table: pl.DataFrame) -> Picture:
         room = width - 40
         scale = {"domain": [-0.025 * span, 1.025 * span], "nice": False, "zero": False}
         x = number("t", title=f"{unit} from randomisation", scale=scale, axis=TIME_AXIS)
-        y = number("mean", title="MADRS, mean (points)", scale={"domain": ends, "nice": False, "zero": False})
+        y = number(
+            "mean", title=f"{plan.scale.name}, mean (points)", scale={"domain": ends, "nice": False, "zero": False}
+        )
         layers: list[Spec] = []
         for k in range(len(names)):
             tint, dash = look(k)
@@ -116,7 +118,8 @@ def trajectories(plan: Plan, table: pl.DataFrame) -> Picture:
         for k in range(len(names))
         if (own := [r for r in rows if r["arm"] == k])
     )
-    return _both("Mean score over time", f"Mean MADRS of those still there: {said}. The table has the numbers.", make)
+    text = f"Mean {plan.scale.name} of those still there: {said}. The table has the numbers."
+    return _both("Mean score over time", text, make)
 
 
 def _framed(layers: list[Spec], width: int) -> Spec:
@@ -132,7 +135,7 @@ def event_curves(plan: Plan) -> list[PlannedEndpoint]:
     for e in plan.endpoints:
         if e.method in ("cox", "log-rank", "kaplan-meier"):
             last = plan.visit(e.at) if e.at else len(plan.visits) - 1
-            found.setdefault((e.endpoint, last, e.fall, e.limit), e)
+            found.setdefault((e.endpoint, last, plan.fall(e), plan.limit(e)), e)
     return list(found.values())
 
 

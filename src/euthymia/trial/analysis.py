@@ -12,6 +12,7 @@ import polars as pl
 from scipy.special import ndtr, ndtri
 
 from euthymia.errors import UserError
+from euthymia.illness.bipolar import POLES
 from euthymia.protocol.rules import Comparison, When
 from euthymia.trial import statistics, survival
 from euthymia.trial.mmrm import mmrm
@@ -33,7 +34,9 @@ class Outcomes:
 
     arm: number in the plan (of a sequence in a crossover), -1 where a trial stopped before that place; patient: the
     number that keys their draws; baseline: rating at entry; scores: ratings, NaN once a patient has left, the visits of
-    both periods in a row in a crossover; screened, entered: patients rated for entry, and those who entered a lead-in.
+    both periods in a row in a crossover; begins: day from randomisation on which the first new episode of bipolar
+    disorder begins, [..., depressive and manic], infinite where none is seen; screened, entered: patients rated for
+    entry, and those who entered a lead-in.
     """
 
     arm: np.ndarray
@@ -41,6 +44,7 @@ class Outcomes:
     site: np.ndarray
     baseline: np.ndarray
     scores: np.ndarray
+    begins: np.ndarray
     screened: np.ndarray
     entered: np.ndarray
     stopped: np.ndarray
@@ -56,6 +60,7 @@ class Outcomes:
             site=np.zeros(shape, np.int16),
             baseline=np.full(shape, np.nan, np.float32),
             scores=np.full((*shape, visits), np.nan, np.float32),
+            begins=np.full((*shape, len(POLES)), np.inf, np.float32),
             screened=np.zeros(replicates, int),
             entered=np.zeros(replicates, int),
             stopped=np.full(replicates, -1),
@@ -72,24 +77,25 @@ class Outcomes:
 
     def first(self, patients: int) -> "Outcomes":
         """The same trials, had they ended with so many patients."""
-        cut = {name: getattr(self, name)[:, :patients] for name in ("arm", "patient", "site", "baseline", "scores")}
+        each = ("arm", "patient", "site", "baseline", "scores", "begins")
+        cut = {name: getattr(self, name)[:, :patients] for name in each}
         return replace(self, **cut)
 
 
 @dataclass(frozen=True)
 class Replicate:
-    """One replicate as an analyst sees it: [patients] and [patients, visits]."""
+    """One replicate as an analyst sees it: [patients], [patients, visits] and, of episodes, [patients, poles]."""
 
     arm: np.ndarray
     baseline: np.ndarray
     scores: np.ndarray
+    begins: np.ndarray
 
     @staticmethod
     def of(plan: Plan, out: Outcomes, r: int, patients: int | None = None) -> "Replicate":
         rows = np.flatnonzero(out.arm[r, :patients] != NEVER)
-        return Replicate(
-            out.arm[r, rows].astype(int), out.baseline[r, rows].astype(float), out.scores[r, rows].astype(float)
-        )
+        baseline, scores, begins = (x[r, rows].astype(float) for x in (out.baseline, out.scores, out.begins))
+        return Replicate(out.arm[r, rows].astype(int), baseline, scores, begins)
 
 
 NOTHING = Estimate(np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
@@ -101,13 +107,17 @@ def _others(plan: Plan, t: Replicate) -> list[int]:
 
 
 def succeeded(e: PlannedEndpoint, t: Replicate, plan: Plan, score: np.ndarray | None = None) -> np.ndarray:
-    """Response or remission of ratings (by default those at the endpoint's visit); never of those who have left."""
+    """Response or remission of ratings (by default those at the endpoint's visit), never of those who have left; or
+    whether a manic or hypomanic episode has begun by then."""
     assert e.at or score is not None
+    if e.endpoint == "switch to mania":
+        assert e.at
+        return t.begins[:, POLES.index("manic")] <= e.at.value / 24
     if score is None:
         assert e.at
         score = t.scores[:, plan.visit(e.at)]
     baseline = t.baseline if score.ndim == 1 else t.baseline[:, None]
-    cut = (1 - e.fall) * baseline if e.endpoint.endswith("response") else np.full_like(baseline, e.limit)
+    cut = (1 - plan.fall(e)) * baseline if e.endpoint.endswith("response") else np.full_like(baseline, plan.limit(e))
     return np.nan_to_num(score, nan=np.inf) <= cut
 
 
@@ -116,9 +126,13 @@ def time_to_event(e: PlannedEndpoint, t: Replicate, plan: Plan) -> tuple[np.ndar
     last = plan.visit(e.at) if e.at else len(plan.visits) - 1
     days = np.asarray(plan.visits[: last + 1]) / 24
     scores = t.scores[:, : last + 1]
+    seen_until = days[np.maximum((~np.isnan(scores)).sum(1) - 1, 0)]
+    if e.endpoint == "time to episode":
+        first = t.begins.min(1)
+        return np.minimum(first, seen_until), first <= seen_until
     if e.endpoint == "relapse":
         assert plan.relapse
-        met = state(plan.relapse.when, scores, t.baseline[:, None])
+        met = state(plan, plan.relapse.when, scores, t.baseline[:, None])
         met[:, 0] = False
         run = met.copy()
         for back in range(1, plan.relapse.consecutive_visits):
@@ -128,7 +142,6 @@ def time_to_event(e: PlannedEndpoint, t: Replicate, plan: Plan) -> tuple[np.ndar
         run = succeeded(e, t, plan, scores)
         run[:, 0] = False
     event = run.any(1)
-    seen_until = days[np.maximum((~np.isnan(scores)).sum(1) - 1, 0)]
     return np.where(event, days[run.argmax(1)], seen_until), np.asarray(event)
 
 
@@ -193,8 +206,9 @@ def _rates(plan: Plan, e: PlannedEndpoint, t: Replicate) -> Compared:
             "mean": counts[0] / counts[1],
             "mean comparator": counts[2] / counts[3],
             "odds ratio": statistics.odds_ratio(*counts).value,
-            "NNT": np.inf if risk.value == 0 else 1 / risk.value,
         }
+        if e.endpoint != "switch to mania":  # which nobody is treated for
+            more["NNT"] = np.inf if risk.value == 0 else 1 / risk.value
         found.append((k, risk, more))
     return found
 
@@ -364,18 +378,20 @@ def holds(comparison: Comparison, value: np.ndarray) -> np.ndarray:
     }[comparison.comparison]
 
 
-def state(when: When, score: np.ndarray, baseline: np.ndarray) -> np.ndarray:
+def state(plan: Plan, when: When, score: np.ndarray, baseline: np.ndarray) -> np.ndarray:
     """Whether ratings [..., visits] meet every comparison; baseline [..., 1] is that at entry."""
+    scale = plan.scale
     met = ~np.isnan(score)
     for c in when:
-        if c.measure == "MADRS":
+        if c.measure == scale.name:
             met &= holds(c, score)
         elif c.measure == "MADRS improvement":
             met &= holds(c, 100 * (1 - score / np.maximum(baseline, 1)))
         elif c.comparison == "remission":
-            met &= score <= PlannedEndpoint.model_fields["limit"].default
+            assert scale.remission is not None
+            met &= score <= scale.remission
         else:
-            responds = score <= (1 - PlannedEndpoint.model_fields["fall"].default) * baseline
+            responds = score <= (1 - scale.response) * baseline
             met &= responds if c.comparison == "response" else ~responds
     return met
 

@@ -2,6 +2,10 @@
 
 from dataclasses import replace
 
+import numpy as np
+
+from euthymia.course.plan import make_plan
+from euthymia.course.simulate import beyond_evidence
 from euthymia.protocol import load, schedule
 from euthymia.protocol.calendar import Administration, DailyTreatment, Schedule
 from euthymia.protocol.words import INERT
@@ -22,19 +26,24 @@ def _own(plan: Plan, arm: PlannedArm, horizon_h: float) -> Schedule:
         return Schedule((), (), plan.design_of_course(), horizon_h)
     planned = schedule(load(arm.protocol or arm.sham_of or ""), horizon_h)
     given = planned.administrations
-    return Schedule(
-        tuple(map(_sham, given)) if arm.sham_of else given, planned.daily, plan.design_of_course(), horizon_h
+    return replace(
+        planned,
+        administrations=tuple(map(_sham, given)) if arm.sham_of else given,
+        design=plan.design_of_course(),
+        measure_h={},
     )
 
 
-def _part(planned: Schedule, start_h: float, end_h: float) -> tuple[list[Administration], list[DailyTreatment]]:
+def _part(
+    planned: Schedule, start_h: float, end_h: float
+) -> tuple[list[Administration], list[DailyTreatment], list[float]]:
     """A calendar moved to `start_h` and cut at `end_h`."""
     sessions = [replace(a, time_h=start_h + a.time_h) for a in planned.administrations if start_h + a.time_h < end_h]
     daily = [
         replace(d, start_h=start_h + d.start_h, stop_h=min(end_h, start_h + (end_h if d.stop_h is None else d.stop_h)))
         for d in planned.daily
     ]
-    return sessions, daily
+    return sessions, daily, [start_h + t for t in planned.exposures_h if start_h + t < end_h]
 
 
 def lead_in_calendar(plan: Plan) -> Schedule:
@@ -60,9 +69,10 @@ def calendars(plan: Plan, no_effect: bool = False) -> tuple[Schedule, ...]:
             parts = [
                 _part(_own(plan, arm, length), start, start + length) for arm, start in zip(pair, starts, strict=True)
             ]
-            sessions = tuple(a for given, _ in parts for a in given)
-            daily = tuple(d for _, taken in parts for d in taken)
-            found.append(Schedule(sessions, daily, plan.design_of_course(), end))
+            sessions = tuple(a for given, _, _ in parts for a in given)
+            daily = tuple(d for _, taken, _ in parts for d in taken)
+            exposures = tuple(t for *_, times in parts for t in times)
+            found.append(Schedule(sessions, daily, plan.design_of_course(), end, exposures_h=exposures))
         return tuple(found)
     if plan.lead_in:
         begins = plan.lead_in.lasts.value
@@ -75,3 +85,22 @@ def calendars(plan: Plan, no_effect: bool = False) -> tuple[Schedule, ...]:
             replace(whole, administrations=before + then[arm.after_lead_in]) for arm in arms if arm.after_lead_in
         )
     return tuple(_own(plan, arm, plan.visits[-1]) for arm in arms)
+
+
+def warnings(plan: Plan, no_effect: bool = False) -> dict[str, tuple[str, ...]]:
+    """By arm, where there are any: what guidelines say against its protocol, and what of its course no human data
+    support, in words."""
+    arms = [plan.arms[plan.control]] * len(plan.arms) if no_effect else list(plan.arms)
+    if plan.periods:
+        given = tuple(_own(plan, arm, plan.periods.length.value) for arm in arms)
+    else:
+        given = calendars(plan, no_effect)
+    found = {}
+    for named, arm, calendar in zip(plan.arms, arms, given, strict=True):
+        name = plan.lead_in.protocol if plan.lead_in else arm.protocol
+        said = [f"{w.warning} ({w.rule})" for w in load(name).warnings] if name else []
+        said += make_plan(calendar.administrations, np.array([0.0, calendar.horizon_h])).warnings
+        said += beyond_evidence(calendar, plan.population)
+        if said:
+            found[named.arm] = tuple(said)
+    return found

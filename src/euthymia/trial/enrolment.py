@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -18,14 +18,14 @@ from scipy.special import betaincinv, ndtr, ndtri
 
 from euthymia import evidence
 from euthymia.course.batch import BATCH, run_batch
-from euthymia.course.outcomes import PARTS, RESPONSE
+from euthymia.course.outcomes import SCALES, Scale, daily_poles, new_episodes
 from euthymia.course.simulate import prepare
 from euthymia.course.variants import Variants
 from euthymia.errors import UserError
-from euthymia.illness.depression import MADRS_MAXIMUM
-from euthymia.patient.population import Patients, draw
+from euthymia.illness.bipolar import POLES, Bipolar
+from euthymia.patient.population import Patients, between_episodes, draw, illness_of
 from euthymia.patient.random import normals
-from euthymia.protocol.calendar import HOURS_PER_WEEK, Schedule
+from euthymia.protocol.calendar import HOURS_PER_DAY, HOURS_PER_WEEK, Schedule
 from euthymia.trial.analysis import NEVER, Outcomes, Replicate, compare, deviate, holds, limits, state, succeeded
 from euthymia.trial.calendars import calendars, lead_in_calendar
 from euthymia.trial.plan import (
@@ -138,14 +138,16 @@ class Bench:
         return self.prepared[stream]
 
     def course(self, key: Any, calendar: Schedule, time_h: Sequence[float]) -> tuple:
-        """Setting, timing, the rows of `time_h` among the times observed, and whole minutes."""
+        """Setting, timing, the times observed, and the rows of `time_h` among them."""
         if key not in self.prepared:
             times = np.unique(np.asarray(time_h, float))
+            if self.plan.has_episodes:  # which are looked for every day
+                times = np.union1d(times, np.arange(0.0, times[-1] + 1e-9, 24.0))
+            illness = illness_of(self.plan.population)
             _, setting, timing = prepare(
-                replace(calendar, horizon_h=float(times[-1])), times, Variants(), level=MESH_LEVEL
+                replace(calendar, horizon_h=float(times[-1])), times, Variants(), level=MESH_LEVEL, illness=illness
             )
-            minute = np.round(np.asarray(time_h) * 60).astype(int)
-            self.prepared[key] = setting, timing, np.searchsorted(times, time_h), minute
+            self.prepared[key] = setting, timing, times, np.searchsorted(times, time_h)
         return self.prepared[key]
 
 
@@ -175,10 +177,12 @@ def _joined(parts: Sequence[Any]) -> Any:
     return jax.tree.map(lambda *x: np.concatenate([np.asarray(v) for v in x]), *parts)
 
 
-def _rated(bench: Bench, true: np.ndarray, minute: np.ndarray, who, site, replicate) -> np.ndarray:
+def _rated(bench: Bench, true: np.ndarray, time_h: Sequence[float], who, site, replicate, scale: Scale) -> np.ndarray:
     """Ratings [patients, visits] in whole points of true scores: rating noise, the site's leaning and the rater's."""
     plan, ratings = bench.plan, bench.plan.ratings
-    error = evidence.value("depression.rating_noise") * _normal(bench.seed, "rating", minute, who)
+    minute = np.round(np.asarray(time_h) * 60).astype(int)
+    stream = "rating" if scale.name == "MADRS" else f"{scale.name} rating"
+    error = evidence.value("depression.rating_noise") * _normal(bench.seed, stream, minute, who)
     if ratings.site_sd:
         sites = bench.leanings("site leaning", plan.number_of_sites)
         error += ratings.site_sd.value * sites[replicate, site][:, None]
@@ -187,7 +191,15 @@ def _rated(bench: Bench, true: np.ndarray, minute: np.ndarray, who, site, replic
         all_of = bench.leanings("rater leaning", plan.number_of_sites * per)
         which = np.minimum((per * ndtr(_normal(bench.seed, "rater", minute, who))).astype(int), per - 1)
         error += ratings.rater_sd.value * all_of[replicate[:, None], site[:, None] * per + which]
-    return np.clip(np.round(true + error), 0, MADRS_MAXIMUM)
+    return np.clip(np.round(true + error), 0, scale.maximum)
+
+
+def _at_entry(people: Patients, scale: Scale) -> np.ndarray:
+    """True scores at entry; those between episodes have what is left of a full episode's."""
+    score = np.asarray(getattr(people, scale.entry))
+    if between_episodes(people.population):
+        return score * np.asarray(Bipolar.from_evidence().madrs_share(jax.numpy.zeros(1)))
+    return score
 
 
 def _screen(bench: Bench, replicate: int, first: int, count: int) -> tuple[Cohort, np.ndarray]:
@@ -198,10 +210,14 @@ def _screen(bench: Bench, replicate: int, first: int, count: int) -> tuple[Cohor
     uniform = ndtr(_normal(seed, "site", np.zeros(1), who)[:, 0])
     site = np.minimum((plan.number_of_sites * uniform).astype(int), plan.number_of_sites - 1)
     own = np.full(count, replicate)
-    true = np.asarray(people.baseline_madrs)
-    baseline = _rated(bench, true[:, None], np.zeros(1, int), who, site, own)[:, 0]
+
+    def rated(scale: Scale) -> np.ndarray:
+        return _rated(bench, _at_entry(people, scale)[:, None], [0.0], who, site, own, scale)[:, 0]
+
+    baseline = rated(plan.scale)
     measured = {
-        "MADRS": baseline,
+        "MADRS": baseline if plan.scale.name == "MADRS" else rated(SCALES["depression"]),
+        plan.scale.name: baseline,
         "age": np.asarray(people.age_y),
         "failed antidepressant trials": np.asarray(people.failed_trials),
     }
@@ -234,26 +250,40 @@ def _candidates(bench: Bench, replicate: int, first: int, wanted: int) -> tuple[
     return _joined(found).pick(np.arange(wanted)), np.concatenate(numbers)[:wanted]
 
 
-def _true(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c: Cohort) -> np.ndarray:
-    """True MADRS [patients, times] of a calendar, under the study levels of each patient's replicate."""
-    setting, timing, rows, _ = bench.course(key, calendar, time_h)
-    n = len(c)
+class Followed(NamedTuple):
+    """A course: scores [patients, times], and when the first new episode of each pole begins, [patients, poles], in
+    days from randomisation, infinite where none does."""
 
-    def batch(start: int) -> tuple[np.ndarray, np.ndarray]:
+    scores: np.ndarray
+    begins: np.ndarray
+
+
+def _true(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c: Cohort) -> Followed:
+    """True scores of a calendar, under the study levels of each patient's replicate, and episodes."""
+    setting, timing, looked_h, rows = bench.course(key, calendar, time_h)
+    n, scale = len(c), bench.plan.scale
+    since = first_times(bench.plan)[0] / HOURS_PER_DAY
+
+    def batch(start: int) -> tuple[np.ndarray, ...]:
         pick = np.minimum(np.arange(start, start + BATCH), n - 1)
         people = jax.tree.map(lambda x: np.asarray(x)[pick], c.people)
         values, sessions = run_batch(setting, timing, people)
         felt = sessions.get("peak dissociation", np.zeros((0, BATCH)))
-        return np.stack([np.asarray(values[p]).T[: n - start] for p in PARTS]), np.asarray(felt).T[: n - start]
+        begins = np.full((len(POLES), BATCH), np.inf)
+        if bench.plan.has_episodes:
+            x = daily_poles(looked_h, {f"{pole} pole": np.asarray(values[f"{pole} pole"]).T for pole in POLES})
+            begins = np.nan_to_num([new_episodes(pole, x[pole], since)[1] - since for pole in POLES], nan=np.inf)
+        parts = np.stack([np.asarray(values[p])[rows] for p in scale.parts])
+        return tuple(np.moveaxis(np.asarray(x), -1, 0)[: n - start] for x in (parts, felt, begins))
 
-    found = list(bench.pool.map(batch, range(0, n, BATCH)))
-    drug, antidepressant, background, ups_and_downs = np.concatenate([parts for parts, _ in found], axis=1)[..., rows]
+    found = bench.pool.map(batch, range(0, n, BATCH))
+    parts, felt, begins = (np.concatenate(x) for x in zip(*found, strict=True))
     of_drug, of_background = bench.levels[:, c.replicate, None]
     if bench.plan.unblinding:
-        felt = np.concatenate([felt for _, felt in found])
         of_background = of_background * (1 + bench.plan.unblinding.value / 100 * _belief(bench, calendar, time_h, felt))
-    effect = of_drug * drug + antidepressant + of_background * background - ups_and_downs
-    return np.minimum(np.asarray(c.people.baseline_madrs)[:, None] * np.exp(-effect), MADRS_MAXIMUM)
+    entry = np.asarray(getattr(c.people, scale.entry))[:, None]
+    named = dict(zip(scale.parts, np.moveaxis(parts, 1, 0), strict=True))
+    return Followed(scale.scores(entry, named, of_drug, of_background), begins)
 
 
 def _belief(bench: Bench, calendar: Schedule, time_h: Sequence[float], felt: np.ndarray) -> np.ndarray:
@@ -262,7 +292,8 @@ def _belief(bench: Bench, calendar: Schedule, time_h: Sequence[float], felt: np.
 
     felt: peak dissociation, [patients, sessions]. Who felt what they would report as an adverse event believes in it.
     """
-    session_h = np.array([a.time_h for a in calendar.administrations])
+    # sessions after the last rating are not simulated
+    session_h = np.array([a.time_h for a in calendar.administrations[: felt.shape[1]]])
     noticed = felt >= evidence.value("dissociation.event_threshold")
     starts = np.array(first_times(bench.plan))
     belief = np.zeros((len(felt), len(time_h)))
@@ -282,25 +313,28 @@ def _published(bench: Bench, known: Published, c: Cohort) -> np.ndarray:
     """
     p = known.response.value / 100
     rates = np.full(bench.replicates, p)
+    scale, limit = bench.plan.scale, bench.plan.limit(known)
+    assert limit is not None
     if bench.block.study_levels:
         chance = ndtr(_normal(bench.seed, "published rate", np.zeros(1), bench.block.numbers())[:, 0])
         rates = betaincinv(known.n * p + 0.5, known.n * (1 - p) + 0.5, chance)
     response = rates[c.replicate]
     remission = response * known.remission.value / known.response.value
-    half = np.log(c.baseline / (np.floor(RESPONSE * c.baseline) + 0.5))  # halfway between two ratings
-    low = np.maximum(np.log(c.baseline / (np.floor(known.limit) + 0.5)), half + LEAST_APART)
+    cut = np.floor((1 - scale.response) * c.baseline)
+    half = np.log(c.baseline / (cut + 0.5))  # halfway between two ratings
+    low = np.maximum(np.log(c.baseline / (np.floor(limit) + 0.5)), half + LEAST_APART)
     z = _normal(bench.seed, "published arm", np.zeros(1), np.asarray(c.people.index))[:, 0]
     a, b = ndtri(1 - response), ndtri(1 - remission)
     fall = half + (z - a) / (b - a) * (low - half)
     share = np.minimum(bench.times / known.at.value, 1.0)
-    return np.clip(np.round(c.baseline[:, None] * np.exp(-fall[:, None] * share)), 0, MADRS_MAXIMUM)
+    return np.clip(np.round(c.baseline[:, None] * np.exp(-fall[:, None] * share)), 0, scale.maximum)
 
 
-def _followed(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c: Cohort) -> np.ndarray:
-    """Ratings [patients, times] of a course, before anybody leaves."""
-    minute = bench.course(key, calendar, time_h)[3]
+def _followed(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c: Cohort) -> Followed:
+    """Ratings and episodes of a course, before anybody leaves."""
     true = _true(bench, key, calendar, time_h, c)
-    return _rated(bench, true, minute, np.asarray(c.people.index), c.site, c.replicate)
+    who = np.asarray(c.people.index)
+    return true._replace(scores=_rated(bench, true.scores, time_h, who, c.site, c.replicate, bench.plan.scale))
 
 
 def _leave(bench: Bench, scores: np.ndarray, time_h: Sequence[float], who: np.ndarray) -> np.ndarray:
@@ -341,17 +375,17 @@ def _allocated(bench: Bench, replicate: int, look: int, site: np.ndarray, ratio:
     return arms[allocate(n, shares, rng, r.method, block, strata)]
 
 
-def _store(into: Outcomes, place: np.ndarray, c: Cohort, arm: np.ndarray, scores: np.ndarray) -> None:
+def _store(into: Outcomes, place: np.ndarray, c: Cohort, arm: np.ndarray, found: Followed) -> None:
     at = c.replicate, place
     into.arm[at], into.patient[at], into.site[at] = arm, np.asarray(c.people.index), c.site
-    into.baseline[at], into.scores[at] = c.baseline, scores
+    into.baseline[at], into.scores[at], into.begins[at] = c.baseline, found.scores, found.begins
 
 
-def _by_arm(bench: Bench, c: Cohort, arm: np.ndarray) -> np.ndarray:
-    """Ratings [patients, times] of a cohort until they leave, each patient simulated in the arm they are in; the first
-    is that at which they entered."""
+def _by_arm(bench: Bench, c: Cohort, arm: np.ndarray) -> Followed:
+    """Ratings and episodes of a cohort until they leave, each patient simulated in the arm they are in; the first
+    rating is that at which they entered."""
     given, times = bench.block.given, bench.times.tolist()
-    scores = np.empty((len(c), len(times)))
+    scores, begins = np.empty((len(c), len(times))), np.full((len(c), len(POLES)), np.inf)
     published = np.zeros(len(c), bool)
     for a, calendar in enumerate(given):
         rows = np.flatnonzero(arm == a)
@@ -359,10 +393,13 @@ def _by_arm(bench: Bench, c: Cohort, arm: np.ndarray) -> np.ndarray:
         if len(rows) and known:
             scores[rows], published[rows] = _published(bench, known, c.pick(rows)), True
         elif len(rows):
-            scores[rows] = _followed(bench, given.index(calendar), calendar, times, c.pick(rows))
+            scores[rows], begins[rows] = _followed(bench, given.index(calendar), calendar, times, c.pick(rows))
     scores[:, 0] = c.baseline
     stayed = _leave(bench, scores, times, np.asarray(c.people.index))
-    return np.where(published[:, None], scores, stayed)
+    scores = np.where(published[:, None], scores, stayed)
+    days = (bench.times - bench.times[0]) / HOURS_PER_DAY
+    seen_until = days[np.sum(~np.isnan(scores), axis=1) - 1]
+    return Followed(scores, np.where(begins <= seen_until[:, None], begins, np.inf))
 
 
 @one_thread
@@ -427,10 +464,10 @@ def _through_lead_in(bench: Bench, out: Outcomes) -> tuple[Cohort, np.ndarray]:
         wanted = {r: int(1.1 * (n - have[r]) / rate[r]) + 8 for r in todo}
         drawn = list(bench.pool.map(lambda r: _candidates(bench, r, next_candidate[r], wanted[r]), todo))  # noqa: B023
         cohort = _joined([c for c, _ in drawn])
-        scores = _followed(bench, "lead in", calendar, times.tolist(), cohort)
+        scores = _followed(bench, "lead in", calendar, times.tolist(), cohort).scores
         scores[:, 0] = cohort.baseline
         scores = _leave(bench, scores, times.tolist(), np.asarray(cohort.people.index))
-        met = state(lead.randomised_when, scores, cohort.baseline[:, None])[:, looked].all(1)
+        met = state(plan, lead.randomised_when, scores, cohort.baseline[:, None])[:, looked].all(1)
         met &= ~np.isnan(scores[:, -1])
         begins = 0
         for r, (c, candidate) in zip(todo, drawn, strict=True):

@@ -20,7 +20,7 @@ from euthymia import evidence
 from euthymia.brain.plasticity import Plasticity
 from euthymia.course.batch import drug_drive
 from euthymia.course.engine import Path, follow, record
-from euthymia.course.outcomes import pole_outcomes
+from euthymia.course.outcomes import SCALES, pole_outcomes
 from euthymia.course.simulate import ANTIDEPRESSANT_SIZE, prepare, simulate_schedule
 from euthymia.course.variants import Variants
 from euthymia.illness.background import Background
@@ -51,8 +51,6 @@ REPEATS, SHORT_H, APART = 16, 26 * 168.0, 1_000_000
 """How often the poles of the people of an arm are followed where it is shorter than half a year, each time by chance of
 its own; and how far apart the numbers are that key that chance."""
 LONG_AGO_H = 1e6  # finite, so that derivatives are
-BASELINE = {"depression": "baseline_madrs", "bipolar": "baseline_madrs", "ptsd": "baseline_caps5"}
-"""Of a patient, the score at entry that a trial of the illness is about."""
 MAXIMUM = {"depression": MADRS_MAXIMUM, "bipolar": MADRS_MAXIMUM, "ptsd": 136.0}
 """Of the scales trials use; the CAPS of older ones goes to 136."""
 ArmName = tuple[str, str]
@@ -198,7 +196,7 @@ def _score_at_entry(people: Patients) -> tuple[str, tuple[float, float, float, f
         evidence.parameter(f"{prefix}_{name}").value for name in ("mean", "sd", "minimum", "maximum")
     )
     # trials of PTSD use scales of other lengths: their limits are those of the scale
-    return BASELINE[illness], (mean, sd, 1.0, MAXIMUM[illness]) if illness == "ptsd" else (mean, sd, low, high)
+    return SCALES[illness].entry, (mean, sd, 1.0, MAXIMUM[illness]) if illness == "ptsd" else (mean, sd, low, high)
 
 
 def people_of(trial: Trial, arm: Arm, people: Patients) -> Patients:
@@ -324,7 +322,7 @@ def build(
         trial=jnp.asarray([index[trial.trial] for trial, *_ in everyone]),
         resistant=column(p.resistant[0] for p in who),
         age_y=jnp.stack([jnp.asarray(p.age_y) for p in who]),
-        baseline=jnp.stack([jnp.asarray(getattr(p, BASELINE[illness_of(people.population)])) for p in who]),
+        baseline=jnp.stack([jnp.asarray(getattr(p, SCALES[illness_of(people.population)].entry)) for p in who]),
         ups_and_downs=_ups_and_downs(people, padded),
         z={name: jnp.asarray(people.z[name]) for name in DEVIATES},
         episode=episode,

@@ -13,8 +13,10 @@ from euthymia.course.result import evidence_hash, release
 from euthymia.course.store import write_whole
 from euthymia.trial import survival
 from euthymia.trial.analysis import NEVER, Outcomes, Replicate, time_to_event
+from euthymia.trial.calendars import warnings
 from euthymia.trial.plan import Plan, PlannedEndpoint, first_times, groups
 from euthymia.trial.statistics import Z
+from euthymia.trial.stored import EPISODE_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,22 @@ class TrialResult:
             comparator_mean=pl.col("mean comparator").fill_nan(None).mean(),
             n=pl.col("n").mean() + pl.col("n comparator").mean().fill_null(0.0),
             failed=estimate.is_null().sum(),
+            needed=pl.col("NNT").is_not_null().any(),
         )
         p = pl.col("power")
-        rates = pl.col("analysis") == "risk difference"
-        return found.with_columns(
-            (p * (1 - p) / self.replicates).sqrt().alias("standard error"),
-            pl.when(rates).then(1 / pl.col("estimate")).alias("NNT"),
-        ).rename({"comparator_mean": "mean comparator"})
+        return (
+            found.with_columns(
+                (p * (1 - p) / self.replicates).sqrt().alias("standard error"),
+                pl.when("needed").then(1 / pl.col("estimate")).alias("NNT"),
+            )
+            .rename({"comparator_mean": "mean comparator"})
+            .drop("needed")
+        )
+
+    @property
+    def warnings(self) -> dict[str, tuple[str, ...]]:
+        """By arm, what guidelines say against it and what of it no human data support."""
+        return warnings(self.plan, self.no_effect)
 
     def flow(self) -> pl.DataFrame:
         """Patients of each replicate and arm: randomised, dropped out, completed; screened and entered (into the
@@ -199,7 +210,8 @@ class TrialResult:
         return pl.DataFrame(rows)
 
     def patients(self, replicate: int = 0) -> pl.DataFrame:
-        """One row per patient and visit of one replicate: as a trial's own data file would be."""
+        """One row per patient and visit of one replicate: as a trial's own data file would be. In bipolar disorder also
+        the day from randomisation on which the first new episode of each pole begins, null where none was seen."""
         out, plan = self.outcomes, self.plan
         times = np.concatenate([np.asarray(plan.visits) + start for start in first_times(plan)]) - first_times(plan)[0]
         rows = np.flatnonzero(out.arm[replicate] != NEVER)
@@ -209,16 +221,22 @@ class TrialResult:
         def column(values: np.ndarray) -> np.ndarray:
             return np.repeat(values, each)
 
-        return pl.DataFrame(
+        scale = plan.scale.name
+        table = pl.DataFrame(
             {
                 "patient": column(out.patient[replicate, rows]),
                 "arm": [names[k] for k in column(out.arm[replicate, rows])],
                 "site": column(out.site[replicate, rows]) + 1,
                 "baseline": column(out.baseline[replicate, rows]),
                 "time_h": np.tile(times, len(rows)),
-                "MADRS": out.scores[replicate, rows].ravel(),
+                scale: out.scores[replicate, rows].ravel(),
             }
-        ).with_columns(pl.col("MADRS").fill_nan(None))
+        ).with_columns(pl.col(scale).fill_nan(None))
+        if not plan.has_episodes:
+            return table
+        begins = {name: column(out.begins[replicate, rows, k]) for k, name in enumerate(EPISODE_COLUMNS)}
+        seen = pl.col(*EPISODE_COLUMNS)
+        return table.with_columns(**begins).with_columns(pl.when(seen.is_finite()).then(seen))
 
     def summary(self) -> dict[str, Any]:
         """The numbers of `power` and what they rest on, as plain data."""
@@ -236,6 +254,7 @@ class TrialResult:
             "alpha of one comparison": self.plan.level,
             "comparisons": _plain(self.power()),
             "mean flow": _plain(flow),
+            "warnings": self.warnings,
             "evidence": evidence_hash(),
             "version": release(),
             # one trial's own interval knows nothing of other studies
@@ -245,6 +264,7 @@ class TrialResult:
                 if self.study_levels and self.replicates > 1
                 else "; neither spread between studies nor parameters included"
             ),
+            "score": self.plan.scale.name,
         }
 
     def write(self, folder: str | Path) -> Path:
