@@ -11,7 +11,7 @@ import polars as pl
 
 from euthymia.course.batch import BATCH
 from euthymia.course.outcomes import Given, patient_outcomes
-from euthymia.course.simulate import prepare
+from euthymia.course.simulate import prepare, simulate_schedule
 from euthymia.course.variants import Variants
 from euthymia.course.visits import ACTIONS, NONE, Found, Ruled, Visit, kinds, template, unsimulated
 from euthymia.drug.compounds import COMPOUNDS
@@ -20,8 +20,8 @@ from euthymia.harm.pressure import RestingPressure
 from euthymia.illness.depression import DAY_H
 from euthymia.patient.adherence import Adherence
 from euthymia.patient.population import Patients, illness_of
-from euthymia.protocol import Protocol
-from euthymia.protocol.calendar import Schedule
+from euthymia.protocol import Protocol, schedule
+from euthymia.protocol.calendar import Administration, Schedule
 from euthymia.protocol.decide import FIRED, GIVE, MISSING
 
 
@@ -116,6 +116,23 @@ def under_rules(
     return RuledCourse(
         values, sessions, pl.concat([f.table for f in found]), pl.concat([f.ledger for f in found]), warnings
     )
+
+
+def replay(
+    protocol: Protocol, ledger: pl.DataFrame, patient: Patients, horizon_d: int, variants: Variants
+) -> dict[str, np.ndarray]:
+    """The course of one patient from what the ledger says was given, by the engine that knows no rules; values by name,
+    [1, days]."""
+    given = ledger.filter((pl.col("patient") == int(np.asarray(patient.index)[0])) & (pl.col("action") == "give"))
+    drugs = {phase.name: protocol.drug_in(phase) for phase in protocol.phases}
+    sessions = []
+    for number, row in enumerate(given.iter_rows(named=True), 1):
+        drug, time_h = drugs[row["phase"]], DAY_H * row["day"]
+        what = drug.compound, drug.route, row["dose mg"], None, None, drug.over.value if drug.over else 0.0
+        sessions.append(Administration(time_h, *what, row["phase"], number))
+    planned = schedule(protocol, DAY_H * horizon_d)
+    calendar = Schedule(tuple(sessions), planned.daily, planned.design, DAY_H * horizon_d)
+    return simulate_schedule(calendar, patient, DAY_H * np.arange(horizon_d + 1), variants)[0]
 
 
 def _wide(x: np.ndarray, width: int) -> np.ndarray:

@@ -30,10 +30,10 @@ from euthymia.patient.adherence import Adherence
 from euthymia.patient.population import Patients
 from euthymia.patient.random import normals
 from euthymia.protocol.calendar import Administration, Schedule
-from euthymia.protocol.chart import Chart, Place, measures_used, met, state
-from euthymia.protocol.decide import FIRED, GIVE, QUIET, Decision, decide
+from euthymia.protocol.chart import Chart, Place, measures_used, state
+from euthymia.protocol.decide import GIVE, QUIET, Decision, decide, during
 from euthymia.protocol.document import Protocol
-from euthymia.protocol.words import BEFORE_CHECKS, CONDITIONS
+from euthymia.protocol.words import BEFORE_CHECKS, CONDITIONS, SAFEGUARDS
 
 LONGEST_D = 28
 """Days the engine goes on at most before it looks again, whether or not a visit is due."""
@@ -305,7 +305,7 @@ class _Batch:
             measures=measures,
             before=self.before,
             conditions=dict.fromkeys(CONDITIONS, 0.0),
-            checks_h=dict.fromkeys(BEFORE_CHECKS, 0.0),
+            checks_h=dict.fromkeys((*BEFORE_CHECKS, *SAFEGUARDS), 0.0),
             signed=weighed,
             responded=self.responded,
             place=place,
@@ -347,10 +347,8 @@ class _Batch:
             "CADSS": found["peak dissociation"],
         }
         given, said = visit.action == GIVE, dict(visit.said)
-        during = Chart(measures={**NORMAL, **highest})
-        for rule in self.ruled.protocol.session.stop:
-            spoke = given & met(self.ruled.protocol, rule.when, during).yes
-            said[rule.rule] = np.where(spoke, FIRED, QUIET).astype(np.int8)
+        for rule, spoke in during(self.ruled.protocol, Chart(measures={**NORMAL, **highest})).said.items():
+            said[rule] = np.where(given, spoke, QUIET).astype(np.int8)
         return visit._replace(said=said), found
 
     def _values(self) -> dict[str, np.ndarray]:

@@ -143,11 +143,11 @@ def there(condition: str, chart: Chart) -> Truth:
     return Truth(value > 0, ~np.isnan(value))
 
 
-def passed(check: str, within_h: float, chart: Chart) -> Truth:
+def passed(check: str, within_h: Number, chart: Chart) -> Truth:
     """Whether a check was passed no longer ago than `within_h`; one made in the future is none."""
     age = _number(chart.checks_h, check)
     known = ~np.isnan(age)
-    return Truth(known & (age >= 0) & (age <= within_h), known)
+    return Truth(np.isfinite(age) & (age >= 0) & (age <= within_h), known)
 
 
 def signed(rule: str, chart: Chart) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from euthymia.protocol import words
 from euthymia.protocol.calendar import HOURS_PER_WEEK
 from euthymia.protocol.chart import Chart, Place, Truth, compare, met, passed, signed, there
 from euthymia.protocol.document import Drug, Phase, Protocol
@@ -57,6 +58,11 @@ class Verdict(NamedTuple):
     unknown: int = HOLD
 
 
+def spoken(truth: Truth) -> np.ndarray:
+    """`FIRED`, `MISSING` or `QUIET`."""
+    return np.where(truth.yes, FIRED, np.where(truth.missing, MISSING, QUIET))
+
+
 def _not(truth: Truth) -> Truth:
     return Truth(truth.known & ~truth.yes, truth.known)
 
@@ -93,10 +99,21 @@ def _before(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
 
 
 def _safeguards(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
-    since = np.asarray(chart.place.since_h, float)
+    since, given = np.asarray(chart.place.since_h, float), np.asarray(chart.place.given)
     for rule in protocol.safeguards:
+        kind = rule.safeguard
         if rule.at_least is not None:
             yield Verdict(rule.rule, Truth(since < rule.at_least.value - 1e-9, ~np.isnan(since)), HOLD)
+        elif rule.at_most is not None:
+            yield Verdict(rule.rule, Truth(given >= rule.at_most, ~np.isnan(given)), STOP)
+        elif kind in words.AT_EVERY_SESSION:
+            yield Verdict(rule.rule, _not(passed(kind, CHECK_VALID_H, chart)), HOLD)
+        elif kind == "certified setting":
+            within_h = rule.valid_for.value if rule.valid_for else np.inf
+            yield Verdict(rule.rule, _not(passed(kind, within_h, chart)), HOLD)
+        elif kind in words.FOLLOW_UPS:  # due is not yet a reason to withhold a treatment that helps
+            within_h = rule.every.value if rule.every else np.inf
+            yield Verdict(rule.rule, _not(passed(kind, within_h, chart)), GIVE, GIVE)
 
 
 def asked_now(protocol: Protocol, rule: DecideRule, place: Place) -> np.ndarray:
@@ -126,6 +143,53 @@ def verdicts(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
     yield from _before(protocol, chart)
     yield from _safeguards(protocol, chart)
     yield from _decisions(protocol, chart)
+
+
+# --- during the session and after it ----------------------------------------------------------------------------------
+
+GO_ON, PAUSE, END = range(3)
+DURING = ("go on", "pause", "end the session")
+"""From the mildest to the strictest; a reading that is not known pauses a session."""
+
+
+class Watch(NamedTuple):
+    """action: number in `DURING`; said: by rule."""
+
+    action: Any
+    said: Mapping[str, Any]
+
+
+def during(protocol: Protocol, chart: Chart) -> Watch:
+    """What the rules say of readings in a session. chart: its `measures` are the readings."""
+    action, said = np.asarray(GO_ON), {}
+    for rule in protocol.session.stop:
+        truth = met(protocol, rule.when, chart)
+        action = np.maximum(action, np.where(truth.yes, END, np.where(truth.missing, PAUSE, GO_ON)))
+        said[rule.rule] = spoken(truth)
+    return Watch(action, said)
+
+
+class Leave(NamedTuple):
+    """may: whether the patient may leave; open_: by criterion, and "time", whether it still stands in the way."""
+
+    may: Any
+    open_: Mapping[str, Any]
+
+
+def leave(protocol: Protocol, chart: Chart, since_dose_h: Any) -> Leave:
+    """Whether a patient may leave: so long after the start of the dose, and every criterion confirmed since then.
+
+    chart: its `checks_h` say how long ago each criterion was confirmed. Raises ValueError for a protocol without a
+    discharge rule: nobody leaves by it.
+    """
+    rule = protocol.session.discharge
+    if rule is None:
+        raise ValueError(f"{protocol.name} has no discharge rule, so nobody leaves by it")
+    since = np.asarray(since_dose_h, float)
+    open_ = {"time": ~(since >= rule.no_earlier_than.value)}
+    for criterion in rule.all_of:
+        open_[criterion] = ~passed(criterion, since, chart).yes
+    return Leave(~np.any(np.broadcast_arrays(*open_.values()), axis=0), open_)
 
 
 # --- dose -------------------------------------------------------------------------------------------------------------
@@ -179,7 +243,7 @@ def table(protocol: Protocol) -> Table:
         np.array([np.nan if p.widen_to is None else p.widen_to.value for p in phases]),
         np.array([_unit(d, p) == "mg/kg" for d, p in zip(drugs, phases, strict=True)]),
         np.array([np.inf if d.never_above is None else d.never_above.value for d in drugs]),
-        np.array([p.drug is None for p in phases]),
+        np.array([p.drug is None and d.dose is not None for d, p in zip(drugs, phases, strict=True)]),
     )
 
 
@@ -191,7 +255,7 @@ def _adjusted(protocol: Protocol, chart: Chart) -> tuple[np.ndarray, dict[str, n
     said = {}
     for rule in protocol.adjust:
         truth = _where(given == rule.after_dose, met(protocol, rule.when, chart))
-        said[rule.rule] = np.where(truth.yes, FIRED, np.where(truth.missing, MISSING, QUIET))
+        said[rule.rule] = spoken(truth)
         new = np.where(truth.yes, np.minimum(new, rule.dose_to.value), new)
     return np.where(np.isfinite(new), new, np.asarray(place.dose, float)), said
 
@@ -228,7 +292,7 @@ def _interval(protocol: Protocol, t: Table, chart: Chart) -> tuple[np.ndarray, d
         when = rule.widen_when or rule.step_back_when
         if when:
             truth = _where(asked_now(protocol, rule, place), met(protocol, when, chart))
-            said[rule.rule] = np.where(truth.yes, FIRED, np.where(truth.missing, MISSING, QUIET))
+            said[rule.rule] = spoken(truth)
             wider, back = (wider | truth.yes, back) if rule.widen_when else (wider, back | truth.yes)
     usual = t.gaps_h[phase, (number - 1) % np.maximum(t.gaps[phase], 1)]
     widened = np.where(np.isnan(t.widened_h[phase]), usual, t.widened_h[phase])
@@ -276,12 +340,12 @@ def decide(protocol: Protocol, chart: Chart) -> Decision:
     t = table(protocol)
     adjusted, said = _adjusted(protocol, chart)
     dose, mg, weighed = _dose(t, chart, adjusted)
-    gap_h, spoken = _interval(protocol, t, chart)
-    said |= spoken
+    gap_h, of_interval = _interval(protocol, t, chart)
+    said |= of_interval
     action = np.zeros(np.shape(dose), int)
     for v in (*verdicts(protocol, chart), Verdict(WEIGHT, weighed, HOLD)):
         action = np.maximum(action, np.where(v.truth.yes, v.action, np.where(v.truth.missing, v.unknown, GIVE)))
-        said[v.rule] = np.where(v.truth.yes, FIRED, np.where(v.truth.missing, MISSING, QUIET))
+        said[v.rule] = spoken(v.truth)
     given = action == GIVE
     onward_h, onward = _after(t, chart.place, gap_h)
     retry_h = protocol.session.retry.value if protocol.session.retry else RETRY_H

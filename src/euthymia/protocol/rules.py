@@ -289,8 +289,31 @@ class Warning(Rule):
 
 
 class Safeguard(Rule):
+    """`at least`: the minimum interval between sessions; `at most`: sessions of a course, at its length limit; `every`:
+    how often a follow-up falls due; `valid for`: how long a certified setting stands without being confirmed again."""
+
     safeguard: words.SafeguardKind
     at_least: Duration | None = None
+    at_most: Count | None = None
+    every: Duration | None = None
+    valid_for: Duration | None = None
+
+    @model_validator(mode="after")
+    def _limits(self) -> Safeguard:
+        for name, kinds in (
+            ("at_least", ("minimum interval between sessions",)),
+            ("at_most", ("course length limit",)),
+            ("every", words.FOLLOW_UPS),
+            ("valid_for", ("certified setting",)),
+        ):
+            key, given = name.replace("_", " "), getattr(self, name)
+            if given is not None and self.safeguard not in kinds:
+                raise ValueError(f"`{key}` belongs to {' or '.join(kinds)}")
+            if name in ("at_least", "at_most") and given is None and self.safeguard in kinds:
+                raise ValueError(f"{self.safeguard} needs `{key}`")
+            if isinstance(given, Quantity) and given.value <= 0:
+                raise ValueError(f"`{key}` must be longer than zero")
+        return self
 
 
 class Measure(Entry):

@@ -168,6 +168,8 @@ BeforeCheck = Literal[
     "intoxication",
     "concomitant medicines",
     "mood stabiliser taken",
+    "prescription monitoring",
+    "drug screen",
 ]
 BEFORE_CHECKS: tuple[BeforeCheck, ...] = get_args(BeforeCheck)
 
@@ -299,6 +301,26 @@ SAFEGUARDS: dict[SafeguardKind, str] = {
     "course length limit": "the course ends or is reviewed after a stated number of sessions",
     "lowest effective frequency": "the longest interval that holds the response is used",
 }
+
+# what must be so at every session, confirmed on the day
+AT_EVERY_SESSION: tuple[SafeguardKind, ...] = (
+    "supervised administration only",
+    "no take-home supply",
+    "prescriber on site",
+    "resuscitation equipment and trained staff",
+    "anaesthetist present",
+    "pulse oximetry",
+    "no driving until next day",
+)
+
+# what falls due again and again during a course
+FOLLOW_UPS: tuple[SafeguardKind, ...] = (
+    "bladder follow-up",
+    "cognition follow-up",
+    "misuse follow-up",
+    "suicidality follow-up",
+    "mood switch follow-up",
+)
 
 # Anything that would take a dose out of sight is refused wherever a place is written.
 UNSUPERVISED = ("home", "take-home", "takehome", "unsupervised", "self-administered at home", "telehealth", "mail")

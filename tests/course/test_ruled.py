@@ -1,0 +1,139 @@
+"""A course under rules: where none speaks, step for step the course without; where one does, what its ledger says."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import euthymia as eu
+from euthymia import evidence
+from euthymia.course.ruled import RuledCourse, replay, under_rules
+from euthymia.course.variants import Variants
+from euthymia.errors import UserError
+from euthymia.patient import draw
+from euthymia.protocol import Protocol, load, schedule
+from euthymia.protocol.rules import Eligibility, Session
+
+WEEKS = 9
+DAYS = 7 * WEEKS
+PEOPLE = draw("TRD", 600, seed=3)
+EVERYBODY_COMES = {"adherence.missed_visit": 0.0}
+
+
+def without_rules(protocol: Protocol) -> Protocol:
+    """The same doses at the same times, and nothing that could change them."""
+    calm = tuple(p.model_copy(update={"widen_to": None, "while_": None}) for p in protocol.phases)
+    nothing = {"decide": (), "adjust": (), "safeguards": (), "eligibility": Eligibility(), "session": Session()}
+    return protocol.model_copy(update=nothing | {"phases": calm})
+
+
+def followed(protocol: Protocol, people=PEOPLE, days: int = DAYS, workers: int | None = None) -> RuledCourse:
+    return under_rules(protocol, schedule(protocol, 24.0 * days), people, days, Variants(), workers)
+
+
+@pytest.fixture(scope="module")
+def ruled() -> RuledCourse:
+    """A whole clinic course under its own rules."""
+    return followed(load("ketamine-iv-trd"))
+
+
+@pytest.mark.parametrize(
+    "name", ["ketamine-iv-trd", "spravato-trd-84", "ketamine-sc-titrated", "saline-iv", "ketamine-oral-solution"]
+)
+def test_rules_that_never_speak_change_nothing(name):
+    protocol = without_rules(load(name))
+    plain = eu.simulate(protocol, PEOPLE, WEEKS, observe_h=24.0 * np.arange(DAYS + 1))
+    with evidence.assume(EVERYBODY_COMES):
+        found = followed(protocol)
+    for variable in ("functional", "labile", "consolidated", "MADRS", "MADRS rated", "MADRS untreated"):
+        np.testing.assert_allclose(found.values[variable], plain.values[variable], rtol=1e-11, atol=1e-10)
+    for variable, seen in found.sessions.items():
+        np.testing.assert_allclose(seen, plain.sessions[variable], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(found.table["cumulative dose mg"], plain.table["cumulative dose mg"], rtol=1e-12)
+
+
+def test_a_patient_does_not_depend_on_who_else_is_there_or_on_workers(ruled):
+    alone = followed(load("ketamine-iv-trd"), PEOPLE.take(530, 537), workers=1)
+    for variable in ("MADRS", "MADRS rated", "consolidated"):
+        np.testing.assert_array_equal(alone.values[variable], ruled.values[variable][530:537])
+    mine = ruled.ledger.filter(pl.col("patient").is_between(530, 536))
+    assert alone.ledger.equals(mine)
+
+
+@pytest.mark.parametrize("name", ["ketamine-iv-trd", "spravato-trd-84"])
+def test_the_ledger_replays_to_the_same_course(name, ruled):
+    """The engine without rules, given one patient's doses from the ledger as a calendar of its own."""
+    protocol = load(name)
+    course = ruled if name == "ketamine-iv-trd" else followed(protocol)
+    for patient in (0, 17, 599):
+        again = replay(protocol, course.ledger, PEOPLE.take(patient, patient + 1), DAYS, Variants())
+        for variable in ("consolidated", "MADRS", "MADRS rated"):
+            np.testing.assert_allclose(
+                again[variable][0], course.values[variable][patient], rtol=0, atol=1e-5
+            )  # longer steps at visits without a dose
+
+
+def test_the_ledger_adds_up_to_the_table(ruled):
+    given = (
+        ruled.ledger.filter(pl.col("action") == "give")
+        .group_by("patient")
+        .agg(pl.col("dose mg").sum(), pl.len().alias("sessions"))
+    )
+    both = ruled.table.select("patient", "cumulative dose mg", pl.col("sessions").alias("counted")).join(
+        given, on="patient", how="left"
+    )
+    np.testing.assert_allclose(both["cumulative dose mg"], both["dose mg"].fill_null(0.0), rtol=1e-12)
+    assert (both["counted"] == both["sessions"].fill_null(0)).all()
+
+
+def test_every_visit_that_was_not_given_says_why(ruled):
+    refused = ruled.ledger.filter(pl.col("action").is_in(["hold", "stop"]))
+    assert len(refused) and (refused["fired"] != "").all()
+    quiet = ruled.ledger.filter(pl.col("action") == "give")["fired"]
+    # a dose may be given while a session's own limit, an adjustment or a step speaks, never against a hold
+    assert not quiet.str.contains("INT-2-SBP|INT-2-DBP|RESP-D1|CAN-2").any()
+
+
+def test_who_is_stopped_is_given_nothing_more(ruled):
+    ends = ruled.ledger.group_by("patient", maintain_order=True).agg(pl.col("action"))
+    for actions in ends["action"]:
+        assert "stop" not in actions.to_list()[:-1]
+
+
+def test_visits_wait_for_as_long_as_the_protocol_says(ruled):
+    gaps = ruled.ledger.with_columns(
+        gap=pl.col("day").diff().over("patient"), last=pl.col("action").shift().over("patient")
+    )
+    after = {action: set(own["gap"].drop_nulls()) for (action,), own in gaps.group_by("last") if action}
+    assert after["hold"] == {1} and after["missed"] == {7} and after["give"] <= {3, 4, 7, 14}
+
+
+def test_visits_are_missed_as_often_as_assumed():
+    protocol = without_rules(load("ketamine-iv-maintenance"))
+    with evidence.assume({"adherence.missed_visit": 0.2}):
+        ledger = followed(protocol).ledger.filter(pl.col("session") > 0)
+    share, n = (ledger["action"] == "missed").mean(), len(ledger)
+    assert abs(share - 0.2) < 4 * np.sqrt(0.2 * 0.8 / n)
+
+
+def test_a_rule_that_stops_keeps_what_follows_free_of_drug(ruled):
+    """Without response at the end of induction nothing more is given, and plasticity dies away."""
+    stopped = ruled.ledger.filter(pl.col("fired").str.contains("RESP-D1") & (pl.col("action") == "stop"))
+    assert len(stopped) > 50
+    who = stopped["patient"].to_numpy()
+    later = ruled.values["labile"][who]
+    at = stopped["day"].to_numpy()
+    assert (later[np.arange(len(who)), -1] < later[np.arange(len(who)), at]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("escitalopram", "no visits at which its rules decide"),
+        ("ketamine-iv-bipolar", "rules are simulated in depression"),
+    ],
+)
+def test_what_cannot_be_simulated_under_rules_is_one_sentence(name, said):
+    protocol = load(name)
+    people = draw(protocol.population, 10, 1)
+    with pytest.raises(UserError, match=said):
+        followed(protocol, people)

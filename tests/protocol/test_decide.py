@@ -1,0 +1,391 @@
+"""The function that decides on a session: every rule of every protocol, and what must hold whatever the chart says."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from charts import LATER, WELL, cases, meeting, missing, sound
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from euthymia.protocol import Protocol, catalogue, load, loads, schedule, words
+from euthymia.protocol.chart import Chart, Place
+from euthymia.protocol.decide import (
+    ACTIONS,
+    END,
+    FIRED,
+    GIVE,
+    GO_ON,
+    HOLD,
+    MISSING,
+    PAUSE,
+    QUIET,
+    STOP,
+    Decision,
+    decide,
+    during,
+    leave,
+)
+
+PROTOCOLS = tuple(p for p in map(load, catalogue()) if p.phases)
+ALL_CASES = [pytest.param(p, *case, id=f"{p.name}-{case[0].rule}") for p in PROTOCOLS for case in cases(p)]
+
+
+def plan(d: Decision) -> tuple:
+    """What a decision means for the patient, due follow-ups included."""
+    due = tuple(sorted(rule for rule, x in d.said.items() if x != QUIET))
+    return int(d.action), str(d.dose), float(d.next_h), due
+
+
+@pytest.mark.parametrize("protocol, rule, good, speaking, unknown", ALL_CASES)
+def test_every_rule_is_quiet_speaks_and_says_what_it_does_not_know(protocol, rule, good, speaking, unknown):
+    quiet, spoke, missed = (decide(protocol, chart) for chart in (good, speaking, unknown))
+    assert quiet.said[rule.rule] == QUIET
+    assert spoke.said[rule.rule] == FIRED
+    assert missed.said[rule.rule] == MISSING
+    assert plan(spoke) != plan(quiet)
+    holds = spoke.action > quiet.action
+    assert missed.action != GIVE or not holds  # what is not known is never a pass
+
+
+def test_no_rule_that_bears_on_a_session_is_left_out():
+    for protocol in PROTOCOLS:
+        decided = set(decide(protocol, sound()).said)
+        session = {r.rule for r in protocol.session.stop} | {r.rule for r in protocol.session.observe}
+        session |= {protocol.session.discharge.rule} if protocol.session.discharge else set()
+        told = {r.rule for r in protocol.warnings}
+        told |= {r.rule for r in protocol.safeguards if r.safeguard == "lowest effective frequency"}
+        assert {rule.rule for _, rule in protocol.rules()} == (decided - {"weight"}) | session | told
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
+def test_without_rules_that_speak_the_calendar_is_followed(protocol: Protocol):
+    calm = protocol.model_copy(
+        update={
+            "decide": (),
+            "adjust": (),
+            "phases": tuple(p.model_copy(update={"widen_to": None, "while_": None}) for p in protocol.phases),
+        }
+    )
+    horizon_h = 52 * 168.0
+    planned = [(a.time_h, a.dose_mg or a.dose_mg_per_kg or 0.0) for a in schedule(calm, horizon_h).administrations]
+    place, walked = Place(), []
+    while place.time_h < horizon_h:
+        found = decide(calm, sound(place))
+        assert found.action == GIVE
+        walked.append((float(place.time_h), float(found.dose)))
+        place = found.place
+    assert walked == planned
+
+
+# --- whatever the chart says ------------------------------------------------------------------------------------------
+
+
+def random_chart(rng: np.random.Generator, n: int, protocol: Protocol) -> Chart:
+    """Charts of all kinds of people, with holes."""
+
+    def holes(x: np.ndarray) -> np.ndarray:
+        return np.where(rng.random(n) < 0.03, np.nan, x)
+
+    measures = {name: holes(x + rng.normal(0, 0.2 * abs(x) + 1, n)) for name, x in WELL.items()}
+    phases = len(protocol.phases)
+    phase = rng.integers(0, phases, n).astype(float)
+    given = rng.integers(0, 9, n).astype(float)
+    return Chart(
+        measures=measures,
+        before={name: holes(x + rng.normal(0, 10, n)) for name, x in measures.items()},
+        conditions={c: holes((rng.random(n) < 0.01).astype(float)) for c in words.CONDITIONS},
+        checks_h={
+            c: holes(np.where(rng.random(n) < 0.02, np.inf, rng.exponential(3, n)))
+            for c in (*words.BEFORE_CHECKS, *words.SAFEGUARDS)
+        },
+        signed={rule.rule: (rng.random(n) < 0.5).astype(float) for _, rule in protocol.rules()},
+        responded=(rng.random(n) < 0.5).astype(float),
+        place=Place(
+            phase=phase,
+            number=rng.integers(1, 10, n).astype(float),
+            given=given,
+            time_h=rng.integers(0, 5000, n).astype(float),
+            since_h=np.where(given > 0, rng.integers(1, 1000, n), np.inf),
+            before_h=rng.integers(-500, 5000, n).astype(float),
+            ended=rng.integers(-1, phases, n).astype(float),
+            dose=np.where(rng.random(n) < 0.7, np.nan, 0.6),
+        ),
+    )
+
+
+def one(chart: Chart, k: int) -> Chart:
+    """The chart of patient k alone."""
+
+    def of(values):
+        return {name: float(x[k]) for name, x in values.items()}
+
+    place = Place(*(float(getattr(chart.place, f.name)[k]) for f in fields(Place)))
+    return Chart(
+        of(chart.measures),
+        of(chart.before),
+        of(chart.conditions),
+        of(chart.checks_h),
+        of(chart.signed),
+        float(chart.responded[k]),
+        place,
+    )
+
+
+def flat(d: Decision) -> list:
+    of_place = [getattr(d.place, f.name) for f in fields(Place)]
+    return [d.action, d.dose, d.dose_mg, d.phase, d.next_h, *of_place, *(d.said[k] for k in sorted(d.said))]
+
+
+def test_a_patient_alone_is_decided_on_as_among_ten_thousand():
+    each = -(-10_000 // len(PROTOCOLS))
+    for number, protocol in enumerate(PROTOCOLS):
+        chart = random_chart(np.random.default_rng(number), each, protocol)
+        together = [np.broadcast_to(x, each) for x in flat(decide(protocol, chart))]
+        for k in range(each):
+            alone = flat(decide(protocol, one(chart, k)))
+            np.testing.assert_array_equal([float(x) for x in alone], [float(x[k]) for x in together])
+
+
+some_protocol = st.sampled_from(PROTOCOLS)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@settings(max_examples=100, deadline=None)
+@given(some_protocol, seeds, st.randoms(use_true_random=False))
+def test_the_order_of_rules_does_not_matter(protocol, seed, random):
+    def shuffled(items):
+        return tuple(random.sample(items, len(items)))
+
+    other = protocol.model_copy(
+        update={
+            "eligibility": protocol.eligibility.model_copy(
+                update={k: shuffled(getattr(protocol.eligibility, k)) for k in ("require", "exclude")}
+            ),
+            "session": protocol.session.model_copy(update={"before": shuffled(protocol.session.before)}),
+            **{k: shuffled(getattr(protocol, k)) for k in ("adjust", "decide", "safeguards")},
+        }
+    )
+    chart = random_chart(np.random.default_rng(seed), 50, protocol)
+    for a, b in zip(flat(decide(protocol, chart)), flat(decide(other, chart)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@settings(max_examples=100, deadline=None)
+@given(some_protocol, seeds)
+def test_worse_data_never_turn_a_hold_into_a_dose(protocol, seed):
+    rng = np.random.default_rng(seed)
+    n = 200
+    chart = random_chart(rng, n, protocol)
+    worse = dict(chart.measures)
+    for name in ("SBP", "DBP", "YMRS", "ASRM", "daily lorazepam equivalent"):
+        worse[name] = worse[name] + rng.exponential(20, n)
+    after = replace(
+        chart,
+        measures=worse,
+        conditions={c: np.where(rng.random(n) < 0.2, 1.0, x) for c, x in chart.conditions.items()},
+        checks_h={c: x + rng.exponential(50, n) for c, x in chart.checks_h.items()},
+    )
+    before, now = decide(protocol, chart), decide(protocol, after)
+    assert not ((before.action != GIVE) & (now.action == GIVE)).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(some_protocol, seeds)
+def test_losing_data_never_turns_a_hold_into_a_dose(protocol, seed):
+    rng = np.random.default_rng(seed)
+    chart = random_chart(rng, 200, protocol)
+
+    def lost(values):
+        return {name: np.where(rng.random(200) < 0.3, np.nan, x) for name, x in values.items()}
+
+    after = replace(
+        chart,
+        **{k: lost(getattr(chart, k)) for k in ("measures", "before", "conditions", "checks_h", "signed")},
+    )
+    before, now = decide(protocol, chart), decide(protocol, after)
+    assert not ((before.action != GIVE) & (now.action == GIVE)).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(some_protocol, seeds)
+def test_a_dose_is_given_exactly_where_one_is_decided_and_never_above_the_cap(protocol, seed):
+    d = decide(protocol, random_chart(np.random.default_rng(seed), 200, protocol))
+    given_ = d.action == GIVE
+    inert = np.array([protocol.drug_in(p).compound in words.INERT for p in protocol.phases])
+    assert (np.isfinite(d.dose) == given_).all() and (np.isfinite(d.dose_mg) == given_).all()
+    assert ((d.dose_mg > 0) == (given_ & ~inert[np.asarray(d.phase, int)])).all()
+    caps = [p.never_above.value if (p := protocol.drug_in(phase)).never_above else np.inf for phase in protocol.phases]
+    assert (np.nan_to_num(d.dose_mg) <= np.array(caps)[np.asarray(d.phase, int)]).all()
+    assert (np.isinf(d.next_h) == ((d.action == STOP) | (given_ & np.isinf(d.next_h)))).all()
+    assert (np.asarray(d.next_h)[d.action == HOLD] > 0).all()
+
+
+def test_an_empty_chart_gives_nothing():
+    for protocol in PROTOCOLS:
+        assert decide(protocol, Chart()).action != GIVE
+
+
+# --- the parts --------------------------------------------------------------------------------------------------------
+
+
+def with_parts(document, **lines: str) -> Protocol:
+    return loads(document.with_lines(**lines), "example.yaml")
+
+
+def calm(**measures: float) -> Chart:
+    return sound(LATER, **measures)
+
+
+def test_a_check_stands_as_long_as_it_says(document):
+    rule = "{rule: C-1, check: consent, valid for: 30 days, source: a source, verified: yes}"
+    protocol = with_parts(document, session=f"{{before: [{rule}]}}", status="research only")
+    for age_h, action in ((0, GIVE), (720, GIVE), (721, HOLD), (np.inf, HOLD), (np.nan, HOLD), (-1, HOLD)):
+        chart = replace(calm(), checks_h={**calm().checks_h, "consent": age_h})
+        assert decide(protocol, chart).action == action
+
+
+def test_of_two_adjustments_the_lower_dose_counts(document):
+    low, high = (
+        f"{{rule: {rule}, after dose: 1, when: {{MADRS improvement: at most 90 %}}, dose to: {dose} mg/kg, "
+        "source: a source, verified: yes}"
+        for rule, dose in (("A-1", 0.3), ("A-2", 0.7))
+    )
+    for order in (f"[{low}, {high}]", f"[{high}, {low}]"):
+        assert decide(with_parts(document, adjust=order), calm()).dose == 0.3
+
+
+def test_an_adjusted_dose_stays_until_it_is_adjusted_again(document):
+    rule = (
+        "{rule: A-1, after dose: 1, when: {MADRS improvement: below 90 %}, dose to: 0.7 mg/kg, source: a source, "
+        "verified: yes}"
+    )
+    protocol = with_parts(document, adjust=f"[{rule}]")
+    first = decide(protocol, calm())
+    later = decide(protocol, sound(first.place, **{"MADRS improvement": 95.0}))
+    assert (first.dose, later.dose) == (0.7, 0.7)
+
+
+def test_a_dose_by_weight_needs_a_weight_that_can_be(document):
+    protocol = with_parts(document)
+    assert decide(protocol, calm()).dose_mg == pytest.approx(0.5 * 70)
+    for weight in (np.nan, 7.0, 700.0):
+        found = decide(protocol, calm(weight=weight))
+        assert (int(found.action), int(found.said["weight"])) == (HOLD, MISSING)
+
+
+def test_the_cap_is_kept(document):
+    drug = "{compound: racemic ketamine, route: intravenous, dose: 0.5 mg/kg, over: 40 min, never above: 40 mg}"
+    assert decide(with_parts(document, drug=drug), calm(weight=120.0)).dose_mg == 40.0
+
+
+def test_a_relative_exclusion_can_be_put_aside_on_record_and_an_absolute_one_cannot(document):
+    for kind, action in (("relative", GIVE), ("absolute", STOP)):
+        rule = f"{{rule: X-1, condition: psychosis, kind: {kind}, source: a source, verified: yes}}"
+        protocol = with_parts(document, eligibility=f"{{exclude: [{rule}]}}")
+        ill = replace(calm(), conditions={**calm().conditions, "psychosis": 1.0})
+        assert decide(protocol, ill).action != GIVE
+        assert decide(protocol, replace(ill, signed={"X-1": 1.0})).action == action
+
+
+def test_the_stricter_of_two_rules_wins(document):
+    hold = "{rule: B-1, hold when: {SBP: above 100 mmHg}, source: a source, verified: yes}"
+    stop = "{rule: D-2, at: every session, stop when: remission, source: a source, verified: yes}"
+    protocol = with_parts(
+        document, session=f"{{before: [{hold}]}}", decide=f"[{stop}]", status="research only", safeguards="[]"
+    )
+    assert ACTIONS[int(decide(protocol, calm()).action)] == "stop"
+    assert ACTIONS[int(decide(protocol, calm(MADRS=30.0)).action)] == "hold"
+
+
+def test_a_hold_comes_back_when_the_protocol_says_and_for_the_same_session(document):
+    hold = "{rule: B-1, hold when: {SBP: above 100 mmHg}, source: a source, verified: yes}"
+    protocol = with_parts(
+        document, session=f"{{retry: 3 days, before: [{hold}]}}", status="research only", safeguards="[]"
+    )
+    found = decide(protocol, calm())
+    assert (found.next_h, found.place.number, found.place.given) == (72.0, LATER.number, LATER.given)
+
+
+def test_a_course_ends_at_its_limit(document):
+    limit = "{rule: S-2, safeguard: course length limit, at most: 5, source: a source, verified: yes}"
+    protocol = with_parts(document, safeguards=f"[{limit}]", status="research only")
+    assert decide(protocol, sound(replace(LATER, given=4))).action == GIVE
+    assert decide(protocol, sound(replace(LATER, given=5))).action == STOP
+
+
+def test_a_follow_up_falls_due_without_holding_the_dose(document):
+    due = "{rule: S-2, safeguard: bladder follow-up, every: 13 weeks, source: a source, verified: yes}"
+    protocol = with_parts(document, safeguards=f"[{due}]", status="research only")
+    for weeks, said in ((12, QUIET), (14, FIRED)):
+        chart = replace(calm(), checks_h={**calm().checks_h, "bladder follow-up": 168.0 * weeks})
+        found = decide(protocol, chart)
+        assert (int(found.said["S-2"]), int(found.action)) == (said, GIVE)
+
+
+def test_intervals_widen_while_they_may_and_step_back_when_they_must(document):
+    back = "{rule: D-3, at: every session, step back when: relapse, source: a source, verified: yes}"
+    phases = "[{name: a, doses: 4, every: 3 days}, {name: b, every: 1 week, widen to: 2 weeks, while: remission}]"
+    protocol = with_parts(document, phases=phases, decide=f"[{back}]")
+    place = replace(LATER, phase=1, number=3, given=7)
+    remission, between, relapse = ({"MADRS": x} for x in (10.0, 15.0, 30.0))
+    found = [decide(protocol, sound(place, **m)).next_h / 24 for m in (remission, between, relapse)]
+    assert found == [14, 7, 3]
+
+
+def test_a_protocol_without_sessions_has_nothing_to_decide():
+    with pytest.raises(ValueError, match="no session to decide on"):
+        decide(load("escitalopram"), Chart())
+
+
+# --- in the session, and leaving it -----------------------------------------------------------------------------------
+
+STOPPING = [pytest.param(p, r, id=f"{p.name}-{r.rule}") for p in PROTOCOLS for r in p.session.stop]
+
+
+@pytest.mark.parametrize("protocol, rule", STOPPING)
+def test_every_rule_of_a_session_goes_on_ends_it_and_pauses_where_nothing_is_known(protocol, rule):
+    found = [during(protocol, Chart(measures=WELL | x)) for x in ({}, meeting(rule.when), missing(rule.when))]
+    assert [int(f.action) for f in found] == [GO_ON, END, PAUSE]
+    assert [int(f.said[rule.rule]) for f in found] == [QUIET, FIRED, MISSING]
+
+
+LEAVING = [
+    pytest.param(p, c, id=f"{p.name}-{c}") for p in PROTOCOLS if p.session.discharge for c in p.session.discharge.all_of
+]
+
+
+@pytest.mark.parametrize("protocol, criterion", LEAVING)
+def test_nobody_leaves_before_time_and_every_criterion(protocol, criterion):
+    least_h = protocol.session.discharge.no_earlier_than.value
+    ready = sound()
+    assert leave(protocol, ready, least_h).may
+    assert not leave(protocol, ready, least_h - 0.01).may
+    assert not leave(protocol, ready, np.nan).may
+    for age_h in (np.nan, np.inf, least_h + 1.0, -1.0):  # confirmed before the dose is not confirmed after it
+        still = leave(protocol, replace(ready, checks_h={**ready.checks_h, criterion: age_h}), least_h)
+        assert not still.may and still.open_[criterion]
+
+
+def test_without_a_discharge_rule_nobody_leaves_by_it(document):
+    protocol = with_parts(document, session="{}", status="research only")
+    with pytest.raises(ValueError, match="no discharge rule"):
+        leave(protocol, sound(), 5.0)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("safeguard: course length limit", "needs `at most`"),
+        ("safeguard: minimum interval between sessions", "needs `at least`"),
+        ("safeguard: pulse oximetry, every: 1 week", "`every` belongs to"),
+        ("safeguard: bladder follow-up, every: 0 h", "must be longer than zero"),
+        ("safeguard: bladder follow-up, at most: 3", "`at most` belongs to course length limit"),
+    ],
+)
+def test_a_safeguard_has_its_own_limit_and_no_other(document, written, said):
+    from euthymia.errors import UserError
+
+    with pytest.raises(UserError) as error:
+        with_parts(document, safeguards=f"[{{rule: S-1, {written}, source: a source, verified: yes}}]")
+    assert said in str(error.value)
