@@ -22,12 +22,14 @@ from euthymia.drug.interactions import SITES, evidence_ratios, factors
 from euthymia.drug.occupancy import Receptor
 from euthymia.evidence import parameters
 from euthymia.harm.acute import AcuteHarm
+from euthymia.harm.pressure import RestingPressure
 from euthymia.illness.background import EARLY, Background
 from euthymia.illness.bipolar import ANTIDEPRESSANTS, STABILISERS, Bipolar, ketamine_tilt, tilts
 from euthymia.illness.depression import Depression
 from euthymia.illness.ptsd import Extinction, Ptsd
 from euthymia.illness.relative import RATIOS, Relative
 from euthymia.patient import POPULATIONS, draw
+from euthymia.patient.adherence import Adherence
 from euthymia.patient.population import VARIED
 
 SOURCE = Path(euthymia.__file__).parent
@@ -175,6 +177,8 @@ def exercise():
         evidence.fill(OtherRoute, prefix, analyte="R-ketamine")
     Depression.from_evidence()
     AcuteHarm.from_evidence()
+    RestingPressure.from_evidence()
+    Adherence.from_evidence()
     Bipolar.from_evidence()
     for kind in (*STABILISERS, *ANTIDEPRESSANTS):
         tilts(kind)

@@ -146,7 +146,7 @@ def test_half_have_relapsed_at_the_median_and_fewer_under_a_lower_hazard():
     assert math.log(1 - go_on.value / 100) / math.log(1 - stop.value / 100) == pytest.approx(hazard_ratio)
 
 
-ENOUGH = 2048  # patients at which chance moves the mean error of rates by about a tenth of a percentage point
+ENOUGH = 1024  # patients at which chance moves the mean error of rates by about a seventh of a percentage point
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from euthymia.course.outcomes import REMISSION_MADRS, pole_outcomes
 from euthymia.course.simulate import simulate_schedule
 from euthymia.course.variants import Variants
 from euthymia.errors import UserError
+from euthymia.illness.bipolar import FITTED_TO_COHORTS
 from euthymia.illness.depression import DAY_H, Depression
 from euthymia.illness.ptsd import Extinction
 from euthymia.patient.population import draw
@@ -84,16 +85,17 @@ class Uncertain(NamedTuple):
 
 
 def uncertain(ids: Sequence[str], draws: int, seed: int) -> Uncertain:
-    """Draws of parameters: of the posterior where it has them; else of their prior; else evenly on the log scale over
-    the range of the row. Raises UserError for a parameter without a range above 0.
+    """Draws of parameters: of the posterior where it has them, together as they were drawn; else of their prior; else
+    evenly on the log scale over the range of the row. Raises UserError for a parameter without a range above 0.
     """
     rng = np.random.default_rng(seed)
     known, priors = posterior(), {row.id: row for row in evidence.priors()}
+    together = rng.permutation(np.arange(draws) % len(known))
     columns = []
     for id in ids:
         row = evidence.parameter(id)
         if all(id in at.values for at in known):
-            columns.append(rng.permutation([known[k % len(known)].values[id] for k in range(draws)]))
+            columns.append(np.array([known[k].values[id] for k in together]))
         elif id in priors:
             columns.append(priors[id].median * np.exp(priors[id].sd * rng.standard_normal(draws)))
         elif row.low and row.high:
@@ -178,7 +180,12 @@ def _begun(values: np.ndarray, weeks: np.ndarray) -> np.ndarray:
 
 def stabiliser(patients: int, draws: int, seed: int, progress: Progress | None = None) -> Answer:
     """What does a stabiliser change about the risk of a switch and how long it lasts?"""
-    ids = ("bipolar.hazard_ratio.ketamine_manic", "bipolar.hazard_ratio.lithium_manic", "bipolar.stabiliser_protection")
+    ids = (
+        "bipolar.hazard_ratio.ketamine_manic",
+        "bipolar.hazard_ratio.lithium_manic",
+        "bipolar.stabiliser_protection",
+        *FITTED_TO_COHORTS,
+    )
     rest = uncertain(ids, draws, seed)
     people = draw("bipolar depression", patients, seed)
     weeks = np.arange(WEEKS + 1.0)
@@ -224,7 +231,7 @@ def stabiliser(patients: int, draws: int, seed: int, progress: Progress | None =
 
 def rapid_cycling(patients: int, draws: int, seed: int, progress: Progress | None = None) -> Answer:
     """What does rapid cycling do to how long relief lasts?"""
-    ids = ("bipolar.rapid_cycling_noise", "bipolar.gain_factor", "bipolar.durability_factor")
+    ids = ("bipolar.rapid_cycling_noise", "bipolar.gain_factor", "bipolar.durability_factor", *FITTED_TO_COHORTS)
     rest = uncertain(ids, draws, seed)
     weeks = np.arange(WEEKS + 1.0)
     looks = np.arange(0.0, WEEKS * 168.0 + 1, DAY_H)
