@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from euthymia import cli
@@ -113,6 +114,34 @@ def test_evidence_prints_value_unit_and_source(capsys):
     code, out, _ = run(capsys, "evidence", "otto2021.clearance")
     assert code == 0
     assert "95.2" in out and "L/h" in out and "Otto 2021" in out
+
+
+def test_simulate_under_rules_tells_what_they_did_and_writes_the_ledger(capsys, tmp_path):
+    code, said, _ = run(
+        capsys, "simulate", "ketamine-iv-trd", "--rules", "--patients", "40", "--weeks", "5", "--story", "3",
+        "--out", str(tmp_path),
+    )  # fmt: skip
+    assert code == 0 and "Rules that spoke" in said and "Patient 3, ketamine-iv-trd" in said
+    assert (tmp_path / "index.html").exists()
+    ledger = pl.read_csv(tmp_path / "ketamine-iv-trd" / "ledger.csv")
+    assert ledger["patient"].n_unique() == 40
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("ketamine-iv-trd", "--story", "3"), "give --rules too"),
+        (("ketamine-iv-trd", "--rules", "--compare", "sertraline"), "--compare cannot be combined with --rules"),
+        (("escitalopram", "--rules"), "no visits at which its rules decide"),
+        (("ketamine-iv-bipolar", "--rules"), "rules are simulated in depression"),
+        (("ketamine-iv-trd", "--rules", "--weeks", "1.05"), "weeks must be whole days"),
+        (("ketamine-iv-trd", "--rules", "--weeks", "1", "--patients", "3", "--story", "9"), "there is no patient 9"),
+    ],
+)
+def test_what_cannot_be_simulated_under_rules_is_one_sentence(capsys, tmp_path, words, said):
+    code, _, wrong = run(capsys, "simulate", *words, "--out", str(tmp_path / "new"))
+    assert code == 2 and said in wrong and wrong.count("\n") == 1
+    assert not list((tmp_path / "new").rglob("*"))
 
 
 def test_simulate_prints_the_table_and_writes_report_and_data(capsys, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 import euthymia as eu
 from euthymia import evidence
-from euthymia.course.ruled import RuledCourse, replay, under_rules
+from euthymia.course.ruled import Followed, replay, under_rules
 from euthymia.course.variants import Variants
 from euthymia.errors import UserError
 from euthymia.patient import draw
@@ -26,12 +26,12 @@ def without_rules(protocol: Protocol) -> Protocol:
     return protocol.model_copy(update=nothing | {"phases": calm})
 
 
-def followed(protocol: Protocol, people=PEOPLE, days: int = DAYS, workers: int | None = None) -> RuledCourse:
-    return under_rules(protocol, schedule(protocol, 24.0 * days), people, days, Variants(), workers)
+def followed(protocol: Protocol, people=PEOPLE, days: int = DAYS, workers: int | None = None) -> Followed:
+    return under_rules(protocol, schedule(protocol, 24.0 * days), people, days, Variants(), workers)[0]
 
 
 @pytest.fixture(scope="module")
-def ruled() -> RuledCourse:
+def ruled() -> Followed:
     """A whole clinic course under its own rules."""
     return followed(load("ketamine-iv-trd"))
 

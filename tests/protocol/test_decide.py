@@ -217,8 +217,8 @@ def test_a_dose_is_given_exactly_where_one_is_decided_and_never_above_the_cap(pr
     assert ((d.dose_mg > 0) == (given_ & ~inert[np.asarray(d.phase, int)])).all()
     caps = [p.never_above.value if (p := protocol.drug_in(phase)).never_above else np.inf for phase in protocol.phases]
     assert (np.nan_to_num(d.dose_mg) <= np.array(caps)[np.asarray(d.phase, int)]).all()
-    assert (np.isinf(d.next_h) == ((d.action == STOP) | (given_ & np.isinf(d.next_h)))).all()
-    assert (np.asarray(d.next_h)[d.action == HOLD] > 0).all()
+    next_h = np.broadcast_to(d.next_h, np.shape(d.action))
+    assert np.isinf(next_h[d.action == STOP]).all() and (next_h[d.action == HOLD] > 0).all()
 
 
 def test_an_empty_chart_gives_nothing():
@@ -305,6 +305,19 @@ def test_a_hold_comes_back_when_the_protocol_says_and_for_the_same_session(docum
     )
     found = decide(protocol, calm())
     assert (found.next_h, found.place.number, found.place.given) == (72.0, LATER.number, LATER.given)
+
+
+def test_a_session_held_beyond_the_end_of_its_phase_belongs_to_the_next_or_to_none(document):
+    hold = "{rule: B-1, hold when: {SBP: above 100 mmHg}, source: a source, verified: yes}"
+    phases = "[{name: a, until: week 2, every: 1 week}, {name: b, until: week 3, every: 1 week}]"
+    protocol = with_parts(
+        document, phases=phases, session=f"{{before: [{hold}]}}", status="research only", safeguards="[]"
+    )
+    last_day_h = 2 * 168.0 - 24
+    of_a = decide(protocol, sound(replace(LATER, time_h=last_day_h)))
+    assert (int(of_a.place.phase), int(of_a.place.number), float(of_a.next_h)) == (1, 1, 24.0)
+    of_b = decide(protocol, sound(replace(LATER, phase=1, time_h=last_day_h + 168)))
+    assert (ACTIONS[int(of_b.action)], float(of_b.next_h)) == ("hold", np.inf)
 
 
 def test_a_course_ends_at_its_limit(document):

@@ -232,10 +232,24 @@ def simulate(
     workers: Annotated[
         int | None, typer.Option(help="Threads; default: all cores. Results do not depend on it.")
     ] = None,
+    rules: Annotated[
+        bool, typer.Option("--rules", help="Let the protocol's rules decide at every visit, patient by patient.")
+    ] = False,
+    story: Annotated[
+        list[int] | None, typer.Option(help="With --rules: tell what happened to this patient; repeatable.")
+    ] = None,
 ) -> None:
     """Simulate a protocol; print what to expect, and write the report and the data."""
     started = time.perf_counter()
     check_writable(out)
+    if story and not rules:
+        raise UserError("--story tells what rules decided; give --rules too.")
+    if rules:
+        given = {"--compare": compare, "--absorption": absorption, "--disposition": disposition, "--store": store}
+        if unknown := [name for name, value in given.items() if value]:
+            raise UserError(f"{' and '.join(unknown)} cannot be combined with --rules.")
+        who = population, tuple(comedication or ()), hepatic_impairment
+        return _under_rules(protocol, patients, weeks, seed, out, who, _variants(variant or ()), workers, story or ())
     _prepare_report()
     use_compilation_cache()
     courses = _courses(
@@ -254,6 +268,53 @@ def simulate(
     )
     _print_table(courses)
     _write(courses, out, started)
+
+
+def _under_rules(
+    protocol: str,
+    patients: int,
+    weeks: float,
+    seed: int,
+    out: Path,
+    who: tuple[str | None, tuple[str, ...], str],
+    variants: Any,
+    workers: int | None,
+    stories: Sequence[int],
+) -> None:
+    """Simulate a protocol under its rules; print outcomes and the rules that spoke; write the page and the data."""
+    from euthymia.course.ruled import follow_rules
+    from euthymia.patient import draw
+    from euthymia.protocol import load
+    from euthymia.report.ruled import headline
+
+    started = time.perf_counter()
+    use_compilation_cache()
+    document = load(protocol)
+    people = draw(who[0] or document.population, patients, seed, *who[1:])
+    with progress_bar() as bar:
+        task = bar.add_task(document.name, total=patients)
+        course = follow_rules(
+            document,
+            people,
+            weeks,
+            variants=variants,
+            workers=workers,
+            progress=lambda k, n: bar.update(task, completed=k, total=n),
+        )
+    told = [course.story(patient) for patient in stories]
+    print(f"{headline(course)}\n\n{course.summary()}\n\nRules that spoke (visits, patients):")
+    for row in course.rules().sort("visits", descending=True).iter_rows(named=True):
+        if row["visits"]:
+            print(f"  {row['visits']:>7,} {row['patients']:>7,}  {row['rule']}: {row['says']}")
+    for warning in (*(w.warning for w in document.warnings), *course.warnings):
+        print(f"Warning: {warning}.")
+    for one in told:
+        print(f"\n{one}")
+    print(DISCLAIMER)
+    page = course.report(out / "index.html")
+    course.save(out / document.name)
+    took = time.perf_counter() - started
+    print(f"\nReport: {page}\nData:   {out}/{document.name}/  (CSV, Parquet, JSON)   {took:.1f} s")
 
 
 def _write(courses: Sequence["Course"], out: Path, started: float, ladder: Any = None) -> None:

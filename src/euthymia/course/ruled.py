@@ -1,17 +1,23 @@
 """A protocol simulated as its rules make it: who is given what, and when, is decided visit by visit."""
 
+import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import polars as pl
 
 from euthymia.course.batch import BATCH
-from euthymia.course.outcomes import Given, patient_outcomes
-from euthymia.course.simulate import prepare, simulate_schedule
+from euthymia.course.outcomes import Given, patient_outcomes, summarise
+from euthymia.course.result import Course, Provenance, Summary, course_frame
+from euthymia.course.simulate import MAXIMUM_WEEKS, prepare, simulate, simulate_schedule
+from euthymia.course.store import narrow, write_whole
 from euthymia.course.variants import Variants
 from euthymia.course.visits import ACTIONS, NONE, Found, Ruled, Visit, kinds, template, unsimulated
 from euthymia.drug.compounds import COMPOUNDS
@@ -19,21 +25,121 @@ from euthymia.errors import UserError
 from euthymia.harm.pressure import RestingPressure
 from euthymia.illness.depression import DAY_H
 from euthymia.patient.adherence import Adherence
-from euthymia.patient.population import Patients, illness_of
-from euthymia.protocol import Protocol, schedule
-from euthymia.protocol.calendar import Administration, Schedule
+from euthymia.patient.population import Patients, draw, illness_of
+from euthymia.protocol import Protocol, load, schedule
+from euthymia.protocol.calendar import HOURS_PER_WEEK, Administration, Schedule
 from euthymia.protocol.decide import FIRED, GIVE, MISSING
+from euthymia.protocol.plain_words import MARKS, sentence
+from euthymia.protocol.rules import Requirement, Rule
 
 
-class RuledCourse(NamedTuple):
-    """values: by name, [patients, days]; sessions: by name, [patients, sessions] in the order given, NaN where there
-    were fewer; table: one row per patient; ledger: one row per visit, see `LEDGER`; warnings: in words."""
+@dataclass(frozen=True, eq=False)
+class RuledCourse:
+    """A protocol followed by virtual patients as its rules decide.
 
+    time_h: once a day; values: by name, [patients, days]; sessions: by name, [patients, sessions] in the order given,
+    NaN where there were fewer; table: one row per patient, as of any course; ledger: one row per visit, see `LEDGER`;
+    planned: the table of the same patients on the calendar that no rule changes.
+    """
+
+    protocol: Protocol
+    people: Patients
+    time_h: np.ndarray
     values: dict[str, np.ndarray]
     sessions: dict[str, np.ndarray]
     table: pl.DataFrame
     ledger: pl.DataFrame
+    planned: Course
     warnings: tuple[str, ...]
+    provenance: Provenance
+
+    @property
+    def patients(self) -> int:
+        """How many patients."""
+        return len(self.people)
+
+    def rules(self) -> pl.DataFrame:
+        """Every rule that can speak in a course: what it says, where from, how often it spoke, and to how many."""
+        rows = []
+        every = {rule.rule: rule for _, rule in self.protocol.rules()}
+        for id, rule in every.items():
+            spoke = self.ledger.filter(pl.col("fired").str.split("; ").list.contains(id))
+            rows.append(
+                {
+                    "rule": id,
+                    "says": sentence(rule),
+                    "source": rule.source,
+                    "verified": rule.verified,
+                    "visits": len(spoke),
+                    "patients": spoke["patient"].n_unique(),
+                }
+            )
+        return pl.DataFrame(rows)
+
+    def story(self, patient: int) -> str:
+        """What happened to one patient, visit by visit, in words. Raises UserError where there is no such patient."""
+        mine = self.ledger.filter(pl.col("patient") == patient)
+        if not len(mine):
+            raise UserError(f"there is no patient {patient}; patients are {_range(self.ledger['patient'])}.")
+        every = {rule.rule: rule for _, rule in self.protocol.rules()}
+        lines = [f"Patient {patient}, {self.protocol.name}"]
+        for row in mine.iter_rows(named=True):
+            lines.append(f"day {row['day']:>3}  {_happened(row, self.protocol)}")
+            for mark, ids in (("", row["fired"]), ("not known, ", row["missing"])):
+                for id in filter(None, ids.split("; ")):
+                    said = spoken(every[id]) if id in every else "a dose by weight needs a weight"
+                    from_ = f"; {every[id].source}; {MARKS[every[id].verified]}" if id in every else ""
+                    lines.append(f"         {mark}{said} [{id}{from_}]")
+        return "\n".join(lines)
+
+    def summary(self) -> Summary:
+        """Outcomes, as of any course."""
+        weeks = self.time_h[-1] / HOURS_PER_WEEK
+        title = f"{self.protocol.title}, under its rules: {self.patients:,} virtual patients over {weeks:g} weeks"
+        return Summary(title, tuple(summarise(self.table, f"week {weeks:g}", bool(self.sessions))))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ledger.parquet, ledger.csv, rules.csv, outcomes.csv, course.parquet and provenance.json into `folder`,
+        each whole or not at all. Raises UserError when it cannot be written."""
+        where = Path(folder)
+        frame = narrow(course_frame(np.asarray(self.people.index), self.time_h, self.values))
+        for name, table in (("ledger", self.ledger), ("course", frame)):
+            write_whole(where / f"{name}.parquet", lambda p, table=table: table.write_parquet(p))
+        for name, table in (("ledger", self.ledger), ("rules", self.rules()), ("outcomes", self.table)):
+            write_whole(where / f"{name}.csv", lambda p, table=table: table.write_csv(p))
+        text = json.dumps(asdict(self.provenance) | {"rules": "followed"}, indent=2, ensure_ascii=False)
+        write_whole(where / "provenance.json", lambda p: p.write_text(text + "\n", encoding="utf-8"))
+        return where
+
+    def report(self, path: str | Path) -> Path:
+        """Write the HTML page of this course."""
+        # the report stands above this room; it is reached only when a reader asks for it
+        return import_module("euthymia.report.ruled").write_ruled(self, Path(path))
+
+
+def spoken(rule: Rule) -> str:
+    """What a rule that spoke said: where it asks for something to go on, that this is not so."""
+    asks = getattr(rule, "check", None) or getattr(rule, "continue_when", None) or isinstance(rule, Requirement)
+    return f"not so: {sentence(rule)}" if asks else sentence(rule)
+
+
+def _range(numbers: pl.Series) -> str:
+    return f"{numbers.min()} to {numbers.max()}"
+
+
+def _happened(row: dict[str, Any], protocol: Protocol) -> str:
+    """One visit in words."""
+    if row["action"] == "missed":
+        return "did not come"
+    seen = f"MADRS {row['MADRS']:.0f}, {row['SBP']:.0f}/{row['DBP']:.0f} mmHg"
+    if row["action"] == "give":
+        unit = "mg/kg" if row["dose mg"] != row["dose"] else "mg"
+        dose = f"{row['dose']:g} {unit}" + (f" ({row['dose mg']:.0f} mg)" if unit == "mg/kg" else "")
+        after = ""
+        if row["highest SBP"] is not None:
+            after = f"; then up to {row['highest SBP']:.0f} mmHg systolic, CADSS {row['peak CADSS']:.0f}"
+        return f"given: {dose}, session {row['session'] + 1} ({row['phase']}); {seen}{after}"
+    return f"{'held' if row['action'] == 'hold' else 'the course stopped'}: {seen}"
 
 
 LEDGER = {
@@ -50,11 +156,13 @@ LEDGER = {
     "DBP": pl.Float64,
     "peak CADSS": pl.Float64,
     "highest SBP": pl.Float64,
+    "next day": pl.Int64,
     "fired": pl.String,
     "missing": pl.String,
 }
 """Columns of the ledger. day: from the first, 0; session: how many had been given before; dose: in the unit of the
-drug; fired: rules that spoke; missing: rules that could not be answered."""
+drug; next day: when the next visit is due, null after the last; fired: rules that spoke; missing: rules that could not
+be answered."""
 
 
 def check(protocol: Protocol, calendar: Schedule, population: str) -> None:
@@ -75,6 +183,65 @@ def check(protocol: Protocol, calendar: Schedule, population: str) -> None:
             raise UserError(f"{protocol.name}: a session has no dose.")
 
 
+class Followed(NamedTuple):
+    """Of some people: as in `RuledCourse`."""
+
+    values: dict[str, np.ndarray]
+    sessions: dict[str, np.ndarray]
+    table: pl.DataFrame
+    ledger: pl.DataFrame
+
+
+def follow_rules(
+    protocol: str | Path | Protocol,
+    patients: int | Patients = 1000,
+    weeks: float = 26,
+    seed: int = 1,
+    *,
+    variants: Variants | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> RuledCourse:
+    """Simulate a protocol as its rules decide, visit by visit, and beside it the calendar that no rule changes.
+
+    protocol: a name in the catalogue, a file, or a Protocol; patients: how many to draw from the protocol's population,
+    or Patients of your own; weeks: horizon, whole days, up to two years; seed: of every random number; workers: threads
+    (results do not depend on it); progress: called with (patients done, patients).
+    Raises UserError, in one sentence, for what cannot be done.
+
+    >>> import euthymia as eu
+    >>> course = eu.follow_rules("ketamine-iv-trd", patients=50, weeks=6, seed=1)
+    >>> course.ledger["action"].unique().sort().to_list()[0]
+    'give'
+    """
+    document = protocol if isinstance(protocol, Protocol) else load(protocol)
+    days = weeks * 7
+    if not (np.isfinite(weeks) and 0 < weeks <= MAXIMUM_WEEKS and abs(days - round(days)) < 1e-9):
+        raise UserError(f"weeks must be whole days, above 0 and at most {MAXIMUM_WEEKS} weeks, got {weeks:g}.")
+    horizon_d = round(days)
+    people = patients if isinstance(patients, Patients) else draw(document.population, patients, seed)
+    variants = variants or Variants()
+    calendar = schedule(document, DAY_H * horizon_d)
+    found, warnings = under_rules(document, calendar, people, horizon_d, variants, workers, progress)
+    planned = simulate(
+        document,
+        people,
+        weeks,
+        observe_h=(DAY_H * np.arange(horizon_d + 1)).tolist(),
+        variants=variants,
+        workers=workers,
+    )
+    return RuledCourse(
+        document,
+        people,
+        DAY_H * np.arange(horizon_d + 1),
+        *found,
+        planned,
+        tuple(dict.fromkeys((*planned.warnings, *warnings))),
+        planned.provenance,
+    )
+
+
 def under_rules(
     protocol: Protocol,
     calendar: Schedule,
@@ -83,11 +250,8 @@ def under_rules(
     variants: Variants,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> RuledCourse:
-    """Follow people for `horizon_d` days. Results do not depend on `workers`.
-
-    Raises UserError for what `check` finds.
-    """
+) -> tuple[Followed, tuple[str, ...]]:
+    """Follow people for `horizon_d` days; and warnings, in words. Raises UserError for what `check` finds."""
     check(protocol, calendar, people.population)
     session, days = template(protocol, calendar)
     plan, setting, timing = prepare(session, days, variants)
@@ -96,7 +260,7 @@ def under_rules(
     )
     own = Adherence.from_evidence(), RestingPressure.from_evidence()
     ruled = Ruled(protocol, kinds(protocol), setting, timing, daily, *own)
-    n, found = len(people), []
+    n, parts = len(people), []
 
     def one(start: int) -> tuple[int, Found]:
         rows = np.minimum(np.arange(start, start + BATCH), n - 1)
@@ -104,18 +268,20 @@ def under_rules(
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         for start, batch in pool.map(one, range(0, n, BATCH)):
-            found.append(_cut(batch, people.take(start, min(start + BATCH, n)), protocol))
+            parts.append(_cut(batch, people.take(start, min(start + BATCH, n)), protocol))
             if progress:
                 progress(min(start + BATCH, n), n)
-    values = {name: np.concatenate([f.values[name] for f in found]) for name in found[0].values}
-    width = max((x.shape[1] for f in found for x in f.sessions.values()), default=0)
-    sessions = {name: np.concatenate([_wide(f.sessions[name], width) for f in found]) for name in found[0].sessions}
+    width = max((x.shape[1] for f in parts for x in f.sessions.values()), default=0)
+    found = Followed(
+        {name: np.concatenate([f.values[name] for f in parts]) for name in parts[0].values},
+        {name: np.concatenate([_wide(f.sessions[name], width) for f in parts]) for name in parts[0].sessions},
+        pl.concat([f.table for f in parts]),
+        pl.concat([f.ledger for f in parts]),
+    )
     warnings = plan.warnings
     if normal := unsimulated(protocol):
         warnings += (f"not simulated, and normal in every virtual patient: {', '.join(normal)}",)
-    return RuledCourse(
-        values, sessions, pl.concat([f.table for f in found]), pl.concat([f.ledger for f in found]), warnings
-    )
+    return found, warnings
 
 
 def replay(
@@ -139,7 +305,7 @@ def _wide(x: np.ndarray, width: int) -> np.ndarray:
     return np.pad(x, ((0, 0), (0, width - x.shape[1])), constant_values=np.nan)
 
 
-def _cut(batch: Found, people: Patients, protocol: Protocol) -> RuledCourse:
+def _cut(batch: Found, people: Patients, protocol: Protocol) -> Followed:
     """The people of a batch, without those who only fill it."""
     n = len(people)
     values = {name: x.T[:n] for name, x in batch.values.items()}
@@ -157,7 +323,7 @@ def _cut(batch: Found, people: Patients, protocol: Protocol) -> RuledCourse:
     none = np.cumsum(given, 0)[-1] == 0
     strongest = {name: np.where(none[:, None], 0.0, np.where(np.isnan(x), -np.inf, x)) for name, x in sessions.items()}
     table = patient_outcomes(people, in_all, time_h, values, strongest)
-    return RuledCourse(values, sessions, table, _ledger(batch, people, protocol), ())
+    return Followed(values, sessions, table, _ledger(batch, people, protocol))
 
 
 def _ledger(batch: Found, people: Patients, protocol: Protocol) -> pl.DataFrame:
@@ -183,6 +349,7 @@ def _ledger(batch: Found, people: Patients, protocol: Protocol) -> pl.DataFrame:
                     **{name: visit.seen[name][rows] for name in ("MADRS", "SBP", "DBP")},
                     "peak CADSS": harms.get("peak dissociation", nothing),
                     "highest SBP": visit.seen["SBP"][rows] + harms.get("peak systolic rise", nothing),
+                    "next day": [int(d) if np.isfinite(d) else None for d in visit.due[rows]],
                     "fired": _who_spoke(visit, rows, FIRED),
                     "missing": _who_spoke(visit, rows, MISSING),
                 },

@@ -31,7 +31,7 @@ from euthymia.patient.population import Patients
 from euthymia.patient.random import normals
 from euthymia.protocol.calendar import Administration, Schedule
 from euthymia.protocol.chart import Chart, Place, measures_used, state
-from euthymia.protocol.decide import GIVE, QUIET, Decision, decide, during
+from euthymia.protocol.decide import GIVE, QUIET, Decision, decide, during, postponed
 from euthymia.protocol.document import Protocol
 from euthymia.protocol.words import BEFORE_CHECKS, CONDITIONS, SAFEGUARDS
 
@@ -172,6 +172,7 @@ class Visit(NamedTuple):
     action: np.ndarray
     place: Place
     decision: Decision
+    due: np.ndarray
     said: Mapping[str, np.ndarray]
     seen: Mapping[str, np.ndarray]
 
@@ -267,15 +268,15 @@ class _Batch:
         )
         came = here & ~missed
         action = np.where(came, decision.action, np.where(missed, MISSED, NONE))
-        self.place = _chosen(came, decision.place, place)
+        again_h, again = postponed(self.ruled.protocol, place, self.ruled.adherence.returns_after)
+        self.place = _chosen(came, decision.place, _chosen(missed, again, place))
         self.responded = np.where(came, np.maximum(self.responded, chart.responded), self.responded)
         self.before = {name: np.where(came, x, self.before.get(name, np.nan)) for name, x in seen.items()}
-        wait_d = np.where(
-            missed, np.ceil(self.ruled.adherence.returns_after / DAY_H), np.ceil(decision.next_h / DAY_H - 1e-9)
-        )
-        self.due = np.where(here, self.day + wait_d, self.due)
+        wait_h = np.where(missed, again_h, decision.next_h)
+        self.due = np.where(here, self.day + np.ceil(wait_h / DAY_H - 1e-9), self.due)
         said = {rule: np.where(came, x, QUIET).astype(np.int8) for rule, x in decision.said.items()}
-        return Visit(action, place, decision, said, {name: np.where(came, x, np.nan) for name, x in seen.items()})
+        seen = {name: np.where(came, x, np.nan) for name, x in seen.items()}
+        return Visit(action, place, decision, self.due, said, seen)
 
     def _seen(self) -> dict[str, np.ndarray]:
         """Readings at a visit, before any dose."""

@@ -301,32 +301,44 @@ def _interval(protocol: Protocol, t: Table, chart: Chart) -> tuple[np.ndarray, d
     return np.where(wider & ~back, widened, np.where(back & ~wider, earlier, usual)), said
 
 
-def _after(t: Table, place: Place, gap_h: np.ndarray) -> tuple[np.ndarray, Place]:
-    """Hours from a session that is given until the next is due, and which that is."""
-    phase, number = np.asarray(place.phase, int), np.asarray(place.number, int)
-    time_h = np.asarray(place.time_h, float)
-    start = time_h + np.where(t.gaps[phase] > 0, gap_h, 0.0)
-    now, count = phase + 0, number + 1
-    over = (count > t.sessions[phase]) | (start >= t.until_h[phase]) | (t.gaps[phase] == 0)
+def _onward(t: Table, place: Place, start_h: Any, number: Any, over: Any) -> tuple[np.ndarray, Place]:
+    """Hours until the session that would be due at `start_h` as the `number`-th of its phase, and which it is; where
+    the phase is `over`, the first of the next that has not ended by then. Infinite after the last phase."""
+    phase, time_h = np.asarray(place.phase, int), np.asarray(place.time_h, float)
     last = len(t.sessions)
-    # a phase that is over before it would begin is passed by
+    now, count, start = phase + 0, np.asarray(number, int), np.asarray(start_h, float)
     for k in range(1, last + 1):
-        here = over & (now == k - 1)
+        here = np.asarray(over) & (now == k - 1)
         now = np.where(here, k, now)
         count = np.where(here, 1, count)
         if k < last:
             start = np.where(here, np.maximum(start, t.starts_h[k]), start)
             over = np.where(here, start >= t.until_h[k], over)
-    ended = np.where(now != phase, phase, -1)
     done = now >= last
     next_h = np.where(done, np.inf, start - time_h)
     return next_h, replace(
         place,
         phase=np.where(done, phase, now),
-        number=np.where(done, number, count),
-        given=np.asarray(place.given) + 1,
-        ended=ended,
+        number=np.where(done, place.number, count),
+        ended=np.where(now != phase, phase, place.ended),
     )
+
+
+def _after(t: Table, place: Place, gap_h: np.ndarray) -> tuple[np.ndarray, Place]:
+    """Hours from a session that is given until the next is due, and which that is."""
+    phase, number = np.asarray(place.phase, int), np.asarray(place.number, int) + 1
+    start = np.asarray(place.time_h, float) + np.where(t.gaps[phase] > 0, gap_h, 0.0)
+    over = (number > t.sessions[phase]) | (start >= t.until_h[phase]) | (t.gaps[phase] == 0)
+    given = replace(place, given=np.asarray(place.given) + 1, ended=np.full(np.shape(phase), -1))
+    return _onward(t, given, start, number, over)
+
+
+def postponed(protocol: Protocol, place: Place, wait_h: Any) -> tuple[np.ndarray, Place]:
+    """Hours until a session that was due now is due again after `wait_h`, and which session that is then: a phase may
+    end meanwhile, and after the last phase there is none (infinite)."""
+    t = table(protocol)
+    start = np.asarray(place.time_h, float) + wait_h
+    return _onward(t, place, start, place.number, start >= t.until_h[np.asarray(place.phase, int)])
 
 
 def decide(protocol: Protocol, chart: Chart) -> Decision:
@@ -346,19 +358,21 @@ def decide(protocol: Protocol, chart: Chart) -> Decision:
     for v in (*verdicts(protocol, chart), Verdict(WEIGHT, weighed, HOLD)):
         action = np.maximum(action, np.where(v.truth.yes, v.action, np.where(v.truth.missing, v.unknown, GIVE)))
         said[v.rule] = spoken(v.truth)
-    given = action == GIVE
-    onward_h, onward = _after(t, chart.place, gap_h)
-    retry_h = protocol.session.retry.value if protocol.session.retry else RETRY_H
-    next_h = np.where(given, onward_h, np.where(action == HOLD, retry_h, np.inf))
-    now = chart.place
+    given, held, now = action == GIVE, action == HOLD, chart.place
+    onward_h, onward = _after(t, now, gap_h)
+    retry_h, again = postponed(protocol, now, protocol.session.retry.value if protocol.session.retry else RETRY_H)
+    next_h = np.where(given, onward_h, np.where(held, retry_h, np.inf))
+
+    def due(name: str) -> np.ndarray:
+        """What the place has by that name after this decision."""
+        mine = getattr(now, name)
+        return np.where(given, getattr(onward, name), np.where(held, getattr(again, name), mine))
+
     place = Place(
-        phase=np.where(given, onward.phase, now.phase),
-        number=np.where(given, onward.number, now.number),
-        given=np.where(given, onward.given, now.given),
+        **{name: due(name) for name in ("phase", "number", "given", "ended")},
         time_h=np.asarray(now.time_h) + next_h,
         since_h=np.where(given, 0.0, now.since_h) + next_h,
         before_h=np.asarray(now.time_h, float),
-        ended=np.where(given, onward.ended, now.ended),
         dose=np.where(given, adjusted, now.dose),
     )
     nothing = np.nan

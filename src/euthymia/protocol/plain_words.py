@@ -9,7 +9,20 @@ from euthymia.protocol import words
 from euthymia.protocol.calendar import HOURS_PER_DAY, HOURS_PER_WEEK, Administration
 from euthymia.protocol.document import Alongside, Exposure, Phase, Protocol
 from euthymia.protocol.expand import exposure_times, schedule
-from euthymia.protocol.rules import AdjustRule, Comparison, DecideRule, Exclusion, Rule
+from euthymia.protocol.rules import (
+    AdjustRule,
+    BeforeRule,
+    Comparison,
+    DecideRule,
+    Discharge,
+    Exclusion,
+    ObserveRule,
+    Requirement,
+    Rule,
+    Safeguard,
+    StopRule,
+    Warning,
+)
 
 WIDTH = 100
 SHOWN_H = 26 * HOURS_PER_WEEK
@@ -48,7 +61,7 @@ def _lines(protocol: Protocol) -> Iterator[str]:
     yield from _section("Who may enter", _entry(protocol))
     yield from _section("Who is excluded", (_excluded(rule) + _mark(rule) for rule in protocol.eligibility.exclude))
     yield from _section("Measured", _measured(protocol))
-    yield from _section("Rules kept for the course", _kept(protocol))
+    yield from _section("Decisions during the course", _kept(protocol))
     yield from _section("Safeguards", (words.SAFEGUARDS[rule.safeguard] + _mark(rule) for rule in protocol.safeguards))
     yield from _section(
         "Sources",
@@ -59,6 +72,29 @@ def _lines(protocol: Protocol) -> Iterator[str]:
     )
     yield ""
     yield from _folded(CLINICIAN, "")
+
+
+def sentence(rule: Rule) -> str:
+    """What a rule says, in plain words."""
+    if isinstance(rule, Requirement):
+        return f"may enter with {rule.limit}"
+    if isinstance(rule, Exclusion):
+        return f"excluded: {_excluded(rule)}"
+    if isinstance(rule, BeforeRule):
+        return _before(rule)
+    if isinstance(rule, ObserveRule):
+        return _watched(rule)
+    if isinstance(rule, StopRule):
+        return f"end the session when {_all(rule.when)}"
+    if isinstance(rule, AdjustRule):
+        return _adjust(rule)
+    if isinstance(rule, DecideRule):
+        return _decide(rule)
+    if isinstance(rule, Safeguard):
+        return words.SAFEGUARDS[rule.safeguard]
+    if isinstance(rule, Discharge):
+        return f"may leave no earlier than {rule.no_earlier_than}, with: {', '.join(rule.all_of)}"
+    return rule.warning if isinstance(rule, Warning) else rule.rule
 
 
 def _section(title: str, items: Iterable[str]) -> Iterator[str]:
@@ -179,15 +215,14 @@ def _before(rule: Rule) -> str:
 
 
 def _during(protocol: Protocol) -> Iterator[str]:
-    for rule in protocol.session.observe:
-        times = ", ".join(str(time) for time in rule.at or ())
-        when = f"at {times}" if times else f"every {rule.every} for {rule.for_}"
-        yield f"watch {', '.join(rule.items)} {when}" + _mark(rule)
-    for rule in protocol.session.stop:
-        yield f"stop when {_all(rule.when)}" + _mark(rule)
-    leave = protocol.session.discharge
-    if leave is not None:
-        yield f"may leave no earlier than {leave.no_earlier_than}, with: {', '.join(leave.all_of)}" + _mark(leave)
+    session = protocol.session
+    for rule in (*session.observe, *session.stop, *((session.discharge,) if session.discharge else ())):
+        yield sentence(rule) + _mark(rule)
+
+
+def _watched(rule: ObserveRule) -> str:
+    times = ", ".join(str(time) for time in rule.at or ())
+    return f"watch {', '.join(rule.items)} " + (f"at {times}" if times else f"every {rule.every} for {rule.for_}")
 
 
 def _entry(protocol: Protocol) -> Iterator[str]:
@@ -210,7 +245,7 @@ def _kept(protocol: Protocol) -> Iterator[str]:
     for rule in (*protocol.adjust, *protocol.decide):
         yield (_adjust(rule) if isinstance(rule, AdjustRule) else _decide(rule)) + _mark(rule)
     if protocol.adjust or protocol.decide:
-        yield "these rules are read and kept, but not yet acted on: the calendar above is followed as written"
+        yield "the calendar above is the course as it runs while none of these rules speaks"
 
 
 def _adjust(rule: AdjustRule) -> str:

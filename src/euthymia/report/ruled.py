@@ -1,0 +1,232 @@
+"""The page of a course under rules: what became of visits, what that changed, which rules spoke, and single stories."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from euthymia.course.outcomes import Row
+from euthymia.course.ruled import RuledCourse
+from euthymia.report.charts import Rows, Spec, look, number
+from euthymia.report.rows import decimal
+from euthymia.report.series import DAY_H, WEEK_H
+from euthymia.report.still import PANEL, Picture, drawn, panel, render, written
+
+WIDE, HEIGHT = 720, 260
+STATES = (
+    ("given", "#0072B2", "a session was given"),
+    ("held", "#E69F00", "a rule held it"),
+    ("missed", "#CC79A7", "the patient did not come"),
+    ("between", "#D9DEE3", "no visit was due"),
+    ("stopped", "#D55E00", "a rule had ended the course"),
+    ("complete", "#009E73", "the course was complete"),
+)
+"""What a week can be for a patient, the first that holds; with its colour, and in words."""
+STORIES = 3
+
+
+class Compared(NamedTuple):
+    """One outcome under the rules and on the fixed calendar, in words."""
+
+    label: str
+    unit: str
+    ruled: str
+    planned: str
+    contains: str
+
+
+def weeks_of(course: RuledCourse) -> np.ndarray:
+    """Number in `STATES` of every patient and week, [patients, weeks]."""
+    weeks = max(1, int(np.ceil(course.time_h[-1] / WEEK_H)))
+    first = int(course.ledger["patient"].min())  # type: ignore[arg-type]
+    found = np.full((course.patients, weeks), 3)
+    rank = {"missed": 2, "hold": 1, "give": 0}
+    for action in ("missed", "hold", "give"):
+        rows = course.ledger.filter(pl.col("action") == action)
+        found[rows["patient"].to_numpy() - first, rows["day"].to_numpy() // 7] = rank[action]
+    last = course.ledger.group_by("patient").agg(pl.col("day", "action", "next day").last())
+    for patient, day, action, due in last.iter_rows():
+        if due is None:
+            week, why = day // 7, 4 if action == "stop" else 5
+            found[patient - first, week + 1 :] = why
+            if found[patient - first, week] == 3:
+                found[patient - first, week] = why
+    return found
+
+
+def status(course: RuledCourse) -> Picture:
+    """Shares of patients by what each week was."""
+    found = weeks_of(course)
+    shares = np.stack([(found == k).mean(0) for k in range(len(STATES))])
+    high = np.cumsum(shares, 0)
+    rows: Rows = [
+        {"from": w + 0.5, "to": w + 1.5, "k": k, "low": float(high[k, w] - shares[k, w]), "high": float(high[k, w])}
+        for k, w in np.argwhere(shares > 0).tolist()
+    ]
+
+    def make(width: int) -> Spec:
+        x = number(
+            "from",
+            title="week",
+            scale={"nice": False, "domain": [0.5, found.shape[1] + 0.5]},
+            axis={"grid": False, "tickMinStep": 1, "format": "d"},
+        )
+        y = {"title": "patients", "axis": {"format": "%", "tickCount": 5}, "scale": {"domain": [0, 1]}}
+        colour = {
+            "field": "k",
+            "type": "nominal",
+            "scale": {"domain": list(range(len(STATES))), "range": [c for _, c, _ in STATES]},
+            "legend": None,
+        }
+        encoding = {"x": x, "x2": {"field": "to"}, "y": number("low", **y), "y2": {"field": "high"},
+                    "color": colour}  # fmt: skip
+        return panel([{"data": {"values": rows}, "mark": "rect", "encoding": encoding}], width, HEIGHT)
+
+    last = shares[:, -1]
+    said = ", ".join(f"{words} {100 * x:.0f} %" for (_, _, words), x in zip(STATES, last, strict=True) if x > 0)
+    text = f"What each week was for patients. In the last week: {said}. The table has the numbers."
+    return Picture("Week by week", text, (drawn(make(WIDE)),), (drawn(make(PANEL - 14)),))
+
+
+def status_table(course: RuledCourse) -> list[tuple[str, ...]]:
+    """Shares (%) by week, in words."""
+    found = weeks_of(course)
+    return [
+        (f"week {w + 1}", *(f"{100 * (found[:, w] == k).mean():.0f}" for k in range(len(STATES))))
+        for w in range(found.shape[1])
+    ]
+
+
+def scores(course: RuledCourse) -> Picture:
+    """Median MADRS under the rules and on the fixed calendar, with the middle half of patients."""
+    names = ("under its rules", "on the fixed calendar")
+    both = course.values["MADRS"], course.planned.values["MADRS"]
+    days = course.time_h / DAY_H
+    keep = np.unique(np.linspace(0, len(days) - 1, min(len(days), 180)).astype(int))
+
+    def make(width: int) -> Spec:
+        layers: list[Spec] = []
+        x = number("t", title="day", axis={"grid": False})
+        y = {"title": "MADRS (points)", "scale": {"zero": False, "nice": False}}
+        for k, values in enumerate(both):
+            q = np.quantile(values[:, keep], (0.25, 0.5, 0.75), axis=0)
+            rows = [
+                {"t": float(days[j]), "q25": float(a), "q50": float(b), "q75": float(c)}
+                for j, a, b, c in zip(keep, *q, strict=True)
+            ]
+            tint, dash = look(k)
+            data = {"data": {"values": rows}}
+            layers += [
+                data | {"mark": {"type": "area", "color": tint, "opacity": 0.15},
+                        "encoding": {"x": x, "y": number("q25", **y), "y2": {"field": "q75"}}},
+                data | {"mark": {"type": "line", "color": tint, "strokeWidth": 2, "strokeDash": dash},
+                        "encoding": {"x": x, "y": number("q50", **y)}},
+            ]  # fmt: skip
+        return panel(layers, width, HEIGHT)
+
+    said = "; ".join(
+        f"{name} from {np.median(v[:, 0]):.0f} to {np.median(v[:, -1]):.0f}"
+        for name, v in zip(names, both, strict=True)
+    )
+    text = f"Median MADRS: {said} points. Bands: the middle half of patients."
+    return Picture("MADRS over time", text, (drawn(make(WIDE)),), (drawn(make(PANEL - 14)),))
+
+
+def compared(course: RuledCourse) -> list[Compared]:
+    """Every outcome of both courses, in words."""
+
+    def words(r: Row | None) -> str:
+        if r is None:
+            return "-"
+        digits = 0 if abs(r.value) >= 100 or r.unit == "%" else 1
+        return f"{decimal(r.value, digits)} ({decimal(r.low, digits)} to {decimal(r.high, digits)})"
+
+    mine, other = ({r.label: r for r in c.summary().rows} for c in (course, course.planned))
+    return [Compared(k, r.unit, words(r), words(other.get(k)), r.contains) for k, r in mine.items()]
+
+
+def headline(course: RuledCourse) -> str:
+    """The result in two sentences."""
+    n, ledger = course.patients, course.ledger
+    visits = len(ledger)
+    given = ledger.filter(pl.col("action") == "give")
+    stopped = ledger.filter(pl.col("action") == "stop")["patient"].n_unique()
+    held = ledger.filter(pl.col("action") == "hold")
+    mg, planned_mg = (float(t["cumulative dose mg"].mean() or 0.0) for t in (course.table, course.planned.table))  # type: ignore[arg-type]
+    days, planned_days = (float(t["days in remission"].mean() or 0.0) for t in (course.table, course.planned.table))  # type: ignore[arg-type]
+    return (
+        f"Of {visits:,} visits of {n:,} virtual patients {100 * len(given) / visits:.0f} % brought a dose and "
+        f"{100 * len(held) / visits:.0f} % were held; a rule ended the course of {100 * stopped / n:.0f} %. "
+        f"Each was given {mg:,.0f} mg on average ({planned_mg:,.0f} mg on the fixed calendar), for {days:.0f} days in "
+        f"remission ({planned_days:.0f})."
+    )
+
+
+def rules(course: RuledCourse) -> list[dict[str, str]]:
+    """Rules that can speak, the loudest first; those that said nothing too."""
+    visits = len(course.ledger)
+    table = course.rules().sort("visits", descending=True, maintain_order=True)
+    return [
+        {
+            "rule": r["rule"],
+            "says": r["says"],
+            "from": f"{r['source']} ({MARK[r['verified']]})",
+            "visits": f"{r['visits']:,} ({100 * r['visits'] / visits:.1f} %)",
+            "patients": f"{100 * r['patients'] / course.patients:.0f} %",
+        }
+        for r in table.iter_rows(named=True)
+    ]
+
+
+MARK = {"yes": "verified", "secondary": "second-hand", "no": "NOT VERIFIED"}
+FILES = {
+    "ledger.csv": "every visit of every patient: what was seen, decided and given, and the rules that spoke",
+    "rules.csv": "every rule, and how often it spoke",
+    "outcomes.csv": "one row per patient",
+    "course.parquet": "every patient and day",
+    "provenance.json": "what it takes to make this again",
+}
+
+
+def contained() -> Sequence[str]:
+    """What the numbers hold, and what they do not."""
+    return (
+        "Intervals of rates and mean scores hold 90 % of studies of this size; all others 90 % of patients. The "
+        "uncertainty of the model's parameters is not in them.",
+        "Virtual clinics make every check, confirm every safeguard and, where a rule asks to weigh, weigh and go on; "
+        "virtual patients have no excluded condition. So rules that turn on these say nothing here. Resting blood "
+        "pressure and missed visits are assumed within stated ranges. Sessions that a limit would have ended count as "
+        "given in full.",
+    )
+
+
+def page(course: RuledCourse) -> str:
+    """The page as text."""
+    every = course.ledger["patient"].unique(maintain_order=True).to_list()
+    telling = [
+        patient
+        for action in ("stop", "hold")
+        for patient in course.ledger.filter(pl.col("action") == action)["patient"].head(1)
+    ]
+    chosen = list(dict.fromkeys([*telling, *every]))[:STORIES]
+    return render(
+        "ruled.html",
+        course=course,
+        headline=headline(course),
+        states=STATES,
+        status=status(course),
+        status_rows=status_table(course),
+        scores=scores(course),
+        compared=compared(course),
+        rules=rules(course),
+        stories=[course.story(p) for p in chosen],
+        contained=contained(),
+        files=FILES,
+    )
+
+
+def write_ruled(course: RuledCourse, path: str | Path) -> Path:
+    """Write the page and return its path. Raises UserError when it cannot be written."""
+    return written(page(course), Path(path))
