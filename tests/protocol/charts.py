@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from euthymia.protocol import Protocol, words
-from euthymia.protocol.chart import Chart, Place
+from euthymia.protocol.chart import WHENS, Chart, Place
 from euthymia.protocol.rules import (
     AdjustRule,
     BeforeRule,
@@ -43,6 +43,19 @@ WELL: dict[str, float] = {
     "RR": 14.0,
     "SpO2": 98.0,
     "daily lorazepam equivalent": 0.0,
+    "sessions in 7 days": 1.0,
+    "sessions in 28 days": 4.0,
+    "cumulative ketamine": 140.0,
+    "highest SBP of last session": 135.0,
+    "highest DBP of last session": 80.0,
+    "highest CADSS of last session": 5.0,
+    "recovery time of last session": 1.5,
+    "urinary symptoms": 0.0,
+    "cognition": 28.0,
+    "drug liking": 50.0,
+    "early returns": 0.0,
+    "lost doses": 0.0,
+    **{name: 1000.0 for name in words.MEASURES if name.startswith("time since ")},
 }
 FIRST = Place()
 LATER = Place(phase=0, number=2, given=1, time_h=168.0, since_h=168.0, before_h=0.0)
@@ -82,7 +95,7 @@ def place_of(protocol: Protocol, rule: Rule) -> Place:
     if isinstance(rule, Requirement):
         return FIRST
     if isinstance(rule, AdjustRule):
-        return replace(LATER, given=rule.after_dose, number=2)
+        return replace(LATER, given=rule.after_dose or 1, number=2)
     if isinstance(rule, DecideRule) and rule.at.startswith("end of"):
         ended = [p.name for p in protocol.phases].index(rule.at.removeprefix("end of "))
         return replace(LATER, phase=min(ended + 1, len(protocol.phases) - 1), number=1, ended=ended)
@@ -115,14 +128,7 @@ def cases(protocol: Protocol) -> Iterator[tuple[Rule, Chart, Chart, Chart]]:
             bad = {"MADRS": 40.0, "MADRS improvement": 0.0, "CAPS-5 improvement": 0.0}
             found = of_readings(good, bad, missing(rule.continue_when))
         else:
-            when = next(
-                (
-                    x
-                    for name in ("when", "hold_when", "weigh_when", "stop_when", "widen_when", "step_back_when")
-                    if (x := getattr(rule, name, None))
-                ),
-                None,
-            )
+            when = next((x for name in WHENS if (x := getattr(rule, name, None))), None)
             if when and rule not in protocol.session.stop:
                 found = of_readings(good, meeting(when), missing(when))
         if found:

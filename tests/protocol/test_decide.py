@@ -8,6 +8,7 @@ from charts import LATER, WELL, cases, meeting, missing, sound
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from euthymia.errors import UserError
 from euthymia.protocol import Protocol, catalogue, load, loads, schedule, words
 from euthymia.protocol.chart import Chart, Place
 from euthymia.protocol.decide import (
@@ -110,6 +111,7 @@ def random_chart(rng: np.random.Generator, n: int, protocol: Protocol) -> Chart:
             before_h=rng.integers(-500, 5000, n).astype(float),
             ended=rng.integers(-1, phases, n).astype(float),
             dose=np.where(rng.random(n) < 0.7, np.nan, 0.6),
+            again=rng.integers(0, 3, n).astype(float),
         ),
     )
 
@@ -320,6 +322,54 @@ def test_a_session_held_beyond_the_end_of_its_phase_belongs_to_the_next_or_to_no
     assert (ACTIONS[int(of_b.action)], float(of_b.next_h)) == ("hold", np.inf)
 
 
+def test_the_ladder_notes_weighs_holds_and_stops(document):
+    rungs = ", ".join(
+        f"{{rule: {rule}, {what} when: {{SBP: above {limit} mmHg}}{more}, source: a source, verified: yes}}"
+        for rule, what, limit, more in (
+            ("L-1", "alert", 130, ""),
+            ("L-2", "weigh", 140, ""),
+            ("L-3", "hold", 160, ", for: 1 week"),
+            ("L-4", "stop", 200, ""),
+        )
+    )
+    protocol = with_parts(document, session=f"{{before: [{rungs}]}}", status="research only", safeguards="[]")
+    weighed = {"L-2": 1.0}
+    for systolic, signed, action, wait_h in (
+        (120, {}, GIVE, None),
+        (135, {}, GIVE, None),
+        (150, {}, HOLD, 24.0),
+        (150, weighed, GIVE, None),
+        (170, weighed, HOLD, 168.0),
+        (210, weighed, STOP, np.inf),
+    ):
+        found = decide(protocol, replace(calm(SBP=systolic), signed=signed))
+        assert int(found.action) == action
+        assert wait_h is None or found.next_h == wait_h
+    assert decide(protocol, calm(SBP=135)).said["L-1"] == FIRED
+
+
+def test_a_relapse_begins_the_induction_again_as_often_as_it_may(document):
+    again = (
+        "{rule: D-4, at: every session, begin again when: relapse, phase: induction, at most: 1, source: a source, "
+        "verified: yes}"
+    )
+    protocol = with_parts(document, decide=f"[{again}]")
+    ill = {"MADRS": 30.0, "MADRS improvement": 10.0}
+    place = replace(LATER, phase=1, number=5, given=12, dose=0.7)
+    back = decide(protocol, sound(place, **ill))
+    assert (int(back.action), int(back.phase), float(back.dose)) == (GIVE, 0, 0.5)
+    assert (int(back.place.phase), int(back.place.number), int(back.place.again)) == (0, 2, 1)
+    spent = decide(protocol, sound(replace(place, again=1), **ill))
+    assert (int(spent.phase), float(spent.dose)) == (1, 0.7)
+
+
+def test_what_follows_from_the_course_needs_nobody_to_enter_it(document):
+    gap = "{rule: B-1, stop when: {time since last session: above 28 days}, source: a source, verified: yes}"
+    protocol = with_parts(document, session=f"{{before: [{gap}]}}", status="research only", safeguards="[]")
+    for days, action in ((20, GIVE), (30, STOP)):
+        assert decide(protocol, sound(replace(LATER, since_h=24.0 * days))).action == action
+
+
 def test_a_course_ends_at_its_limit(document):
     limit = "{rule: S-2, safeguard: course length limit, at most: 5, source: a source, verified: yes}"
     protocol = with_parts(document, safeguards=f"[{limit}]", status="research only")
@@ -397,8 +447,35 @@ def test_without_a_discharge_rule_nobody_leaves_by_it(document):
     ],
 )
 def test_a_safeguard_has_its_own_limit_and_no_other(document, written, said):
-    from euthymia.errors import UserError
-
     with pytest.raises(UserError) as error:
         with_parts(document, safeguards=f"[{{rule: S-1, {written}, source: a source, verified: yes}}]")
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("check: consent, for: 1 week", "`for` belongs to `hold when`"),
+        ("hold when: {SBP: above 1 mmHg}, valid for: 1 h", "`valid for` belongs to a `check`"),
+        ("hold when: {SBP: above 1 mmHg}, for: 0 h", "longer than zero"),
+        ("alert when: remission, stop when: relapse", "exactly one of"),
+    ],
+)
+def test_a_rule_before_a_session_has_its_own_keys_and_no_other(document, written, said):
+    rule = f"{{rule: X-1, {written}, source: a source, verified: yes}}"
+    with pytest.raises(UserError, match=said):
+        with_parts(document, session=f"{{before: [{rule}]}}")
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("begin again when: relapse", "needs `phase` and `at most`"),
+        ("stop when: relapse, phase: induction", "belong to it alone"),
+        ("begin again when: relapse, phase: nowhere, at most: 1", "there is no phase `nowhere`"),
+    ],
+)
+def test_a_decision_has_its_own_keys_and_no_other(document, written, said):
+    rule = f"{{rule: X-1, at: every session, {written}, source: a source, verified: yes}}"
+    with pytest.raises(UserError, match=said):
+        with_parts(document, decide=f"[{rule}]")

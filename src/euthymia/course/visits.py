@@ -33,7 +33,7 @@ from euthymia.protocol.calendar import Administration, Schedule
 from euthymia.protocol.chart import Chart, Place, measures_used, state
 from euthymia.protocol.decide import GIVE, QUIET, Decision, decide, during, postponed
 from euthymia.protocol.document import Protocol
-from euthymia.protocol.words import BEFORE_CHECKS, CONDITIONS, SAFEGUARDS
+from euthymia.protocol.words import BEFORE_CHECKS, CONDITIONS, MEASURES, OF_THE_COURSE, SAFEGUARDS
 
 LONGEST_D = 28
 """Days the engine goes on at most before it looks again, whether or not a visit is due."""
@@ -51,8 +51,41 @@ BY_DAY = (
 )
 OWN = ("own systolic",)
 """Random numbers by day (or session), and of the patient."""
-NORMAL = {"HR": 72.0, "RR": 14.0, "SpO2": 98.0, "ASRM": 0.0, "YMRS": 0.0, "daily lorazepam equivalent": 0.0}
+LONG_AGO_H = 1e6
+NORMAL = {
+    "HR": 72.0,
+    "RR": 14.0,
+    "SpO2": 98.0,
+    "MOAA/S": 5.0,
+    "ASRM": 0.0,
+    "YMRS": 0.0,
+    "daily lorazepam equivalent": 0.0,
+    "recovery time of last session": 1.5,
+    "urinary symptoms": 0.0,
+    "cognition": 28.0,
+    "drug liking": 50.0,
+    "early returns": 0.0,
+    "lost doses": 0.0,
+    **{name: LONG_AGO_H for name in MEASURES if name.startswith("time since ") and name not in OF_THE_COURSE},
+}
 """Readings that are not simulated; every virtual patient has these."""
+SIMULATED = (
+    "MADRS",
+    "MADRS improvement",
+    "SBP",
+    "DBP",
+    "CADSS",
+    "weight",
+    "age",
+    "failed antidepressant trials",
+    "sessions in 7 days",
+    "sessions in 28 days",
+    "cumulative ketamine",
+    "highest SBP of last session",
+    "highest DBP of last session",
+    "highest CADSS of last session",
+    *OF_THE_COURSE,
+)
 
 
 class Kind(NamedTuple):
@@ -223,7 +256,9 @@ class _Batch:
         self.day = np.zeros(self.n, int)
         self.due = np.zeros(self.n)  # day of the next visit, infinite after the last
         self.since = np.full((2, self.n), np.inf)  # hours since the last two sessions
-        self.place = Place(*(np.full(self.n, x, float) for x in (0, 1, 0, 0, np.inf, -np.inf, -1, np.nan)))
+        self.place = Place(*(np.full(self.n, getattr(Place(), f.name), float) for f in fields(Place)))
+        self.cumulative_mg = np.zeros(self.n)
+        self.last = {name: np.zeros(self.n) for name in ("SBP", "DBP", "CADSS")}  # highest, of the last session
         self.before: dict[str, np.ndarray] = {}
         self.baseline = np.full(self.n, np.nan)
         self.responded = np.zeros(self.n)
@@ -249,6 +284,7 @@ class _Batch:
                 visit, harms = self._in_session(visit, peak)
                 sessions.append({name: np.where(given, x, np.nan) for name, x in harms.items()})
             self.given_on[self.day[given], self.who[given]] = True
+            self.cumulative_mg += mg
             self.since = np.where(given, np.stack([np.zeros(self.n), self.since[0]]), self.since) + DAY_H * days
             self.day = self.day + days
             given_mg.append(mg)
@@ -296,7 +332,9 @@ class _Batch:
         protocol, people = self.ruled.protocol, self.patients
         measures: dict[str, Any] = {**NORMAL, **seen}
         measures["MADRS improvement"] = 100 * (1 - seen["MADRS"] / np.maximum(self.baseline, 1.0))
-        measures |= {"weight": people.weight_kg, "age": people.age_y}
+        measures |= {"weight": people.weight_kg, "age": people.age_y, "cumulative ketamine": self.cumulative_mg}
+        measures |= {f"highest {name} of last session": x for name, x in self.last.items()}
+        measures |= {f"sessions in {days} days": self._sessions_within(days) for days in (7, 28)}
         measures["failed antidepressant trials"] = people.failed_trials
         for rule in protocol.eligibility.require:  # a scale that is not simulated lets everybody in
             if rule.limit.value is not None:
@@ -312,6 +350,13 @@ class _Batch:
             place=place,
         )
         return replace(chart, responded=np.maximum(self.responded, state(protocol, "response", chart).yes))
+
+    def _sessions_within(self, days: int) -> np.ndarray:
+        """Sessions in so many days before today."""
+        past = np.stack(
+            [self.given_on[np.maximum(self.day - k, 0), self.who] & (self.day >= k) for k in range(1, days)]
+        )
+        return past.sum(0).astype(float)
 
     def _days_until_due(self, visit: Visit) -> np.ndarray:
         """How far the engine goes now, [patients]; 0 for who has come to the end."""
@@ -348,6 +393,7 @@ class _Batch:
             "CADSS": found["peak dissociation"],
         }
         given, said = visit.action == GIVE, dict(visit.said)
+        self.last = {name: np.where(given, highest[name], x) for name, x in self.last.items()}
         for rule, spoke in during(self.ruled.protocol, Chart(measures={**NORMAL, **highest})).said.items():
             said[rule] = np.where(given, spoke, QUIET).astype(np.int8)
         return visit._replace(said=said), found
@@ -372,5 +418,4 @@ def _chosen(where: np.ndarray, a: Place, b: Place) -> Place:
 
 def unsimulated(protocol: Protocol) -> tuple[str, ...]:
     """Measures that rules of a protocol look at and that every virtual patient has a normal reading of."""
-    simulated = {"MADRS", "MADRS improvement", "SBP", "DBP", "weight", "age", "failed antidepressant trials", "CADSS"}
-    return tuple(sorted(measures_used(protocol) - simulated))
+    return tuple(sorted(measures_used(protocol) - set(SIMULATED)))

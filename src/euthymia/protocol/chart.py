@@ -6,10 +6,12 @@ Whatever is not known is NaN, or is not there at all; no rule takes that for a p
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from euthymia.protocol.words import OF_THE_COURSE
 
 if TYPE_CHECKING:
     from euthymia.protocol.document import Protocol
@@ -32,7 +34,7 @@ class Place:
     phase: its number from 0; number: of the session within the phase, from 1; given: sessions so far; time_h: now, from
     the first day; since_h: since the last session (infinite before the first); before_h: when the patient was last seen
     (minus infinity before the first visit); ended: number of the phase that the last session ended (-1: none); dose: as
-    last adjusted, in the drug's unit (NaN: as planned).
+    last adjusted, in the drug's unit (NaN: as planned); again: how often the course has begun again.
     """
 
     phase: Number = 0
@@ -43,6 +45,7 @@ class Place:
     before_h: Number = -np.inf
     ended: Number = -1
     dose: Number = np.nan
+    again: Number = 0
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,13 @@ class Truth(NamedTuple):
     @property
     def missing(self) -> np.ndarray:
         return ~self.known
+
+
+def with_course(chart: Chart) -> Chart:
+    """The chart with the measures that follow from its place."""
+    place = chart.place
+    own = dict(zip(OF_THE_COURSE, (place.given, place.since_h, place.time_h), strict=True))
+    return replace(chart, measures={**chart.measures, **own})
 
 
 def _number(values: Mapping[str, Number], name: str) -> np.ndarray:
@@ -155,11 +165,25 @@ def signed(rule: str, chart: Chart) -> np.ndarray:
     return _number(chart.signed, rule) > 0
 
 
+WHENS = (
+    "when",
+    "alert_when",
+    "weigh_when",
+    "hold_when",
+    "stop_when",
+    "continue_when",
+    "widen_when",
+    "step_back_when",
+    "begin_again_when",
+)
+"""Keys of rules under which a condition stands."""
+
+
 def measures_used(protocol: Protocol) -> frozenset[str]:
     """Every measure that some rule of a protocol looks at."""
     found: set[str] = set()
     for _, rule in protocol.rules():
-        for name in ("when", "hold_when", "weigh_when", "continue_when", "stop_when", "widen_when", "step_back_when"):
+        for name in WHENS:
             for c in getattr(rule, name, None) or ():
                 found |= _looked_at(protocol, c)
     found |= {rule.measure for rule in protocol.eligibility.require}

@@ -14,7 +14,7 @@ import numpy as np
 
 from euthymia.protocol import words
 from euthymia.protocol.calendar import HOURS_PER_WEEK
-from euthymia.protocol.chart import Chart, Place, Truth, compare, met, passed, signed, there
+from euthymia.protocol.chart import Chart, Place, Truth, compare, met, passed, signed, there, with_course
 from euthymia.protocol.document import Drug, Phase, Protocol
 from euthymia.protocol.rules import DecideRule
 
@@ -50,12 +50,14 @@ class Decision:
 
 
 class Verdict(NamedTuple):
-    """What one rule says: where `truth` is yes, `action`; where it is not known, `unknown`."""
+    """What one rule says: where `truth` is yes, `action`; where it is not known, `unknown`. for_h: how long a hold of
+    this rule lasts (None: as the protocol says)."""
 
     rule: str
     truth: Truth
     action: int
     unknown: int = HOLD
+    for_h: float | None = None
 
 
 def spoken(truth: Truth) -> np.ndarray:
@@ -92,10 +94,15 @@ def _before(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
             within_h = rule.valid_for.value if rule.valid_for else CHECK_VALID_H
             yield Verdict(rule.rule, _not(passed(rule.check, within_h, chart)), HOLD)
         elif rule.hold_when:
-            yield Verdict(rule.rule, met(protocol, rule.hold_when, chart), HOLD)
+            for_h = rule.for_.value if rule.for_ else None
+            yield Verdict(rule.rule, met(protocol, rule.hold_when, chart), HOLD, for_h=for_h)
         elif rule.weigh_when:
             open_ = ~signed(rule.rule, chart)
             yield Verdict(rule.rule, _where(open_, met(protocol, rule.weigh_when, chart)), HOLD)
+        elif rule.stop_when:
+            yield Verdict(rule.rule, met(protocol, rule.stop_when, chart), STOP)
+        elif rule.alert_when:
+            yield Verdict(rule.rule, met(protocol, rule.alert_when, chart), GIVE, GIVE)
 
 
 def _safeguards(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
@@ -254,7 +261,8 @@ def _adjusted(protocol: Protocol, chart: Chart) -> tuple[np.ndarray, dict[str, n
     new = np.full(np.broadcast(given, np.asarray(place.dose)).shape, np.inf)
     said = {}
     for rule in protocol.adjust:
-        truth = _where(given == rule.after_dose, met(protocol, rule.when, chart))
+        asked = given > 0 if rule.after_dose is None else given == rule.after_dose
+        truth = _where(asked, met(protocol, rule.when, chart))
         said[rule.rule] = spoken(truth)
         new = np.where(truth.yes, np.minimum(new, rule.dose_to.value), new)
     return np.where(np.isfinite(new), new, np.asarray(place.dose, float)), said
@@ -341,6 +349,32 @@ def postponed(protocol: Protocol, place: Place, wait_h: Any) -> tuple[np.ndarray
     return _onward(t, place, start, place.number, start >= t.until_h[np.asarray(place.phase, int)])
 
 
+def _begun_again(protocol: Protocol, chart: Chart) -> tuple[Chart, dict[str, np.ndarray]]:
+    """The chart at the first session of the phase to which a rule goes back, and what such rules said. Of several, the
+    earliest phase."""
+    place = chart.place
+    phase, number, again = (np.asarray(x) for x in (place.phase, place.number, place.again))
+    names = [p.name for p in protocol.phases]
+    back_to = np.full(np.shape(phase), len(names))
+    said = {}
+    for rule in protocol.decide:
+        if rule.begin_again_when and rule.phase and rule.at_most:
+            asked = asked_now(protocol, rule, place) & (again < rule.at_most)
+            truth = _where(asked, met(protocol, rule.begin_again_when, chart))
+            said[rule.rule] = spoken(truth)
+            back_to = np.where(truth.yes, np.minimum(back_to, names.index(rule.phase)), back_to)
+    back = back_to < len(names)
+    moved = replace(
+        place,
+        phase=np.where(back, back_to, phase),
+        number=np.where(back, 1, number),
+        again=again + back,
+        dose=np.where(back, np.nan, place.dose),
+        ended=np.where(back, -1, place.ended),
+    )
+    return replace(chart, place=moved), said
+
+
 def decide(protocol: Protocol, chart: Chart) -> Decision:
     """What the protocol says of the session that is due.
 
@@ -350,23 +384,27 @@ def decide(protocol: Protocol, chart: Chart) -> Decision:
     if not protocol.phases:
         raise ValueError(f"{protocol.name} gives no drug, so there is no session to decide on")
     t = table(protocol)
-    adjusted, said = _adjusted(protocol, chart)
+    chart, said = _begun_again(protocol, with_course(chart))
+    adjusted, of_dose = _adjusted(protocol, chart)
     dose, mg, weighed = _dose(t, chart, adjusted)
     gap_h, of_interval = _interval(protocol, t, chart)
-    said |= of_interval
-    action = np.zeros(np.shape(dose), int)
+    said |= of_dose | of_interval
+    action, now = np.zeros(np.shape(dose), int), chart.place
+    usual_h = protocol.session.retry.value if protocol.session.retry else RETRY_H
+    wait_h = np.full(np.shape(dose), usual_h)
     for v in (*verdicts(protocol, chart), Verdict(WEIGHT, weighed, HOLD)):
         action = np.maximum(action, np.where(v.truth.yes, v.action, np.where(v.truth.missing, v.unknown, GIVE)))
+        if v.for_h is not None:
+            wait_h = np.where(v.truth.yes, np.maximum(wait_h, v.for_h), wait_h)
         said[v.rule] = spoken(v.truth)
-    given, held, now = action == GIVE, action == HOLD, chart.place
+    given, held = action == GIVE, action == HOLD
     onward_h, onward = _after(t, now, gap_h)
-    retry_h, again = postponed(protocol, now, protocol.session.retry.value if protocol.session.retry else RETRY_H)
+    retry_h, again = postponed(protocol, now, wait_h)
     next_h = np.where(given, onward_h, np.where(held, retry_h, np.inf))
 
     def due(name: str) -> np.ndarray:
         """What the place has by that name after this decision."""
-        mine = getattr(now, name)
-        return np.where(given, getattr(onward, name), np.where(held, getattr(again, name), mine))
+        return np.where(given, getattr(onward, name), np.where(held, getattr(again, name), getattr(now, name)))
 
     place = Place(
         **{name: due(name) for name in ("phase", "number", "given", "ended")},
@@ -374,6 +412,7 @@ def decide(protocol: Protocol, chart: Chart) -> Decision:
         since_h=np.where(given, 0.0, now.since_h) + next_h,
         before_h=np.asarray(now.time_h, float),
         dose=np.where(given, adjusted, now.dose),
+        again=np.asarray(now.again),
     )
     nothing = np.nan
     return Decision(

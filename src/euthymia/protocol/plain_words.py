@@ -62,7 +62,7 @@ def _lines(protocol: Protocol) -> Iterator[str]:
     yield from _section("Who is excluded", (_excluded(rule) + _mark(rule) for rule in protocol.eligibility.exclude))
     yield from _section("Measured", _measured(protocol))
     yield from _section("Decisions during the course", _kept(protocol))
-    yield from _section("Safeguards", (words.SAFEGUARDS[rule.safeguard] + _mark(rule) for rule in protocol.safeguards))
+    yield from _section("Safeguards", (_safeguard(rule) + _mark(rule) for rule in protocol.safeguards))
     yield from _section(
         "Sources",
         (
@@ -91,10 +91,21 @@ def sentence(rule: Rule) -> str:
     if isinstance(rule, DecideRule):
         return _decide(rule)
     if isinstance(rule, Safeguard):
-        return words.SAFEGUARDS[rule.safeguard]
+        return _safeguard(rule)
     if isinstance(rule, Discharge):
         return f"may leave no earlier than {rule.no_earlier_than}, with: {', '.join(rule.all_of)}"
     return rule.warning if isinstance(rule, Warning) else rule.rule
+
+
+def _safeguard(rule: Safeguard) -> str:
+    limits = (
+        f"at least {rule.at_least}" if rule.at_least else "",
+        f"at most {rule.at_most} sessions" if rule.at_most else "",
+        f"every {rule.every}" if rule.every else "",
+        f"confirmed again after {rule.valid_for}" if rule.valid_for else "",
+    )
+    said = "; ".join(filter(None, limits))
+    return words.SAFEGUARDS[rule.safeguard] + (f" ({said})" if said else "")
 
 
 def _section(title: str, items: Iterable[str]) -> Iterator[str]:
@@ -204,14 +215,16 @@ def _all(when: tuple[Comparison, ...]) -> str:
     return " and ".join(spoken)
 
 
-def _before(rule: Rule) -> str:
-    check = getattr(rule, "check", None)
-    if check:
-        return f"check: {check}"
-    hold = getattr(rule, "hold_when", None)
-    if hold:
-        return f"hold the dose when {_all(hold)}"
-    return f"weigh whether to wait when {_all(getattr(rule, 'weigh_when', ()))}"
+def _before(rule: BeforeRule) -> str:
+    if rule.check:
+        return f"check: {rule.check}" + (f" (stands for {rule.valid_for})" if rule.valid_for else "")
+    if rule.hold_when:
+        return f"hold the dose when {_all(rule.hold_when)}" + (f", for {rule.for_}" if rule.for_ else "")
+    if rule.weigh_when:
+        return f"weigh whether to wait when {_all(rule.weigh_when)}"
+    if rule.stop_when:
+        return f"stop the course when {_all(rule.stop_when)}"
+    return f"take note when {_all(rule.alert_when or ())}"
 
 
 def _during(protocol: Protocol) -> Iterator[str]:
@@ -249,7 +262,8 @@ def _kept(protocol: Protocol) -> Iterator[str]:
 
 
 def _adjust(rule: AdjustRule) -> str:
-    return f"after dose {rule.after_dose}, when {_all(rule.when)}: dose to {rule.dose_to}"
+    after = f"after dose {rule.after_dose}" if rule.after_dose else "at any session"
+    return f"{after}, when {_all(rule.when)}: dose to {rule.dose_to}"
 
 
 def _decide(rule: DecideRule) -> str:
@@ -257,4 +271,6 @@ def _decide(rule: DecideRule) -> str:
         when = getattr(rule, f"{name}_when")
         if when is not None:
             return f"{rule.at}: {name.replace('_', ' ')} when {_all(when)}"
-    raise AssertionError("a decide rule always has one action")
+    assert rule.begin_again_when and rule.at_most
+    times = "once" if rule.at_most == 1 else f"up to {rule.at_most} times"
+    return f"{rule.at}: begin {rule.phase} again, {times}, when {_all(rule.begin_again_when)}"

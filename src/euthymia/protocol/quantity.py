@@ -29,6 +29,8 @@ _UNITS = (
     "beat = [beat] = beats",
     "breath = [breath] = breaths",
     "trial = [trial] = trials",
+    "session = [session] = sessions",
+    "event = [event] = events",
     "liter = [volume] = L = litre = litres = liters",
 )
 
@@ -46,6 +48,8 @@ KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "age": (("year",), 'an age such as "65 years"'),
     "weight": (("kg",), 'a body weight such as "45 kg"'),
     "count": (("trial",), 'a count such as "2 trials"'),
+    "sessions": (("session",), 'a number of sessions such as "8 sessions"'),
+    "events": (("event",), 'a number of events such as "1 event"'),
 }
 
 _SHAPE = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*([a-zA-Zµ%]+(?:\s*/\s*[a-zA-Z]+)?)\s*")

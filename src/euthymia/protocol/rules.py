@@ -204,21 +204,28 @@ class Eligibility(Entry):
 
 
 class BeforeRule(Rule):
-    """Before a dose: a check to make, a limit at which the dose is held, or one at which it is weighed.
+    """Before a dose: a check to make, or a rung of the ladder: `alert when` (said, no more), `weigh when` (held until a
+    clinician has weighed it, on record), `hold when`, `stop when` (the course ends).
 
-    `valid for`: how long a check that was passed stands; without it, the check belongs to the session.
+    `valid for`: how long a check that was passed stands; without it, the check belongs to the session. `for`: how long
+    a hold lasts, where it is not the protocol's `retry`.
     """
 
     check: words.BeforeCheck | None = None
     valid_for: Duration | None = None
-    hold_when: When | None = None
+    alert_when: When | None = None
     weigh_when: When | None = None
+    hold_when: When | None = None
+    for_: Duration | None = None
+    stop_when: When | None = None
 
     @model_validator(mode="after")
     def _what(self) -> BeforeRule:
-        _only_one(self, ("check", "hold_when", "weigh_when"))
+        _only_one(self, ("check", "alert_when", "weigh_when", "hold_when", "stop_when"))
         if self.valid_for is not None and (self.check is None or self.valid_for.value <= 0):
             raise ValueError("`valid for` belongs to a `check` and is longer than zero")
+        if self.for_ is not None and (self.hold_when is None or self.for_.value <= 0):
+            raise ValueError("`for` belongs to `hold when` and is longer than zero")
         return self
 
 
@@ -260,25 +267,35 @@ class Session(Entry):
 
 
 class AdjustRule(Rule):
-    """A change of dose after the n-th dose of the course, when a condition holds."""
+    """A change of dose when a condition holds: after the n-th dose of the course, or at every session from the second
+    on. Of several that hold, the lowest dose counts."""
 
-    after_dose: Count
+    after_dose: Count | None = None
     when: When
     dose_to: Dose
 
 
 class DecideRule(Rule):
-    """A decision about the course: at the end of a phase, at the end of a week, or at every session."""
+    """A decision about the course: at the end of a phase, at the end of a week, or at every session.
+
+    `begin again when` goes back to the first session of the phase `phase`, at most `at most` times in a course.
+    """
 
     at: Annotated[str, StringConstraints(pattern=r"^(end of .+|week [1-9]\d*|every session)$", max_length=80)]
     continue_when: When | None = None
     stop_when: When | None = None
     widen_when: When | None = None
     step_back_when: When | None = None
+    begin_again_when: When | None = None
+    phase: Name | None = None
+    at_most: Count | None = None
 
     @model_validator(mode="after")
     def _what(self) -> DecideRule:
-        _only_one(self, ("continue_when", "stop_when", "widen_when", "step_back_when"))
+        _only_one(self, ("continue_when", "stop_when", "widen_when", "step_back_when", "begin_again_when"))
+        again = self.begin_again_when is not None
+        if again != (self.phase is not None) or again != (self.at_most is not None):
+            raise ValueError("`begin again when` needs `phase` and `at most`, and they belong to it alone")
         return self
 
 

@@ -195,6 +195,9 @@ def _shape(protocol: Protocol) -> Iterator[Problem]:
         name = rule.at.removeprefix("end of ")
         if name != rule.at and name not in names:
             yield ("decide", index, "at"), f"there is no phase `{name}`; phases: {', '.join(names) or 'none'}"
+        if rule.phase is not None and rule.phase not in names:
+            here: Path = ("decide", index, "phase")
+            yield here, f"there is no phase `{rule.phase}`; phases: {', '.join(names) or 'none'}"
     scales = [item.scale for item in protocol.measure]
     for index, item in enumerate(protocol.measure):
         if item.scale in scales[:index]:

@@ -153,6 +153,12 @@ Condition = Literal[
     "theophylline or aminophylline",
     "prolonged QT",
     "narrow-angle glaucoma",
+    "suicidal intent that needs more care",
+    "intoxication",
+    "moderate hepatic impairment",
+    "history of hypertensive encephalopathy",
+    "misuse of ketamine",
+    "neurocognitive disorder",
 ]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
@@ -170,6 +176,12 @@ BeforeCheck = Literal[
     "mood stabiliser taken",
     "prescription monitoring",
     "drug screen",
+    "patient enrolled",
+    "capacity",
+    "work-up",
+    "ECG",
+    "liver tests",
+    "second opinion",
 ]
 BEFORE_CHECKS: tuple[BeforeCheck, ...] = get_args(BeforeCheck)
 
@@ -227,6 +239,7 @@ Measured = Literal[
     "YMRS",
     "ASRM",
     "CAPS-5",
+    "CAPS-5 improvement",
     "PCL-5",
     "CADSS",
     "MOAA/S",
@@ -236,6 +249,27 @@ Measured = Literal[
     "RR",
     "SpO2",
     "daily lorazepam equivalent",
+    "sessions given",
+    "time since last session",
+    "time in course",
+    "sessions in 7 days",
+    "sessions in 28 days",
+    "cumulative ketamine",
+    "highest SBP of last session",
+    "highest DBP of last session",
+    "highest CADSS of last session",
+    "recovery time of last session",
+    "urinary symptoms",
+    "cognition",
+    "drug liking",
+    "early returns",
+    "lost doses",
+    "time since food",
+    "time since drink",
+    "time since alcohol",
+    "time since benzodiazepine or hypnotic",
+    "time since stimulant",
+    "time since nasal steroid or decongestant",
 ]
 
 # measure -> the kind of quantity it is compared with
@@ -252,6 +286,7 @@ MEASURES: dict[Measured, str] = {
     "YMRS": "score",
     "ASRM": "score",
     "CAPS-5": "score",
+    "CAPS-5 improvement": "percent",
     "PCL-5": "score",
     "CADSS": "score",
     "MOAA/S": "score",
@@ -261,7 +296,31 @@ MEASURES: dict[Measured, str] = {
     "RR": "breathing rate",
     "SpO2": "percent",
     "daily lorazepam equivalent": "daily dose",
+    "sessions given": "sessions",
+    "time since last session": "duration",
+    "time in course": "duration",
+    "sessions in 7 days": "sessions",
+    "sessions in 28 days": "sessions",
+    "cumulative ketamine": "mass",
+    "highest SBP of last session": "pressure",
+    "highest DBP of last session": "pressure",
+    "highest CADSS of last session": "score",
+    "recovery time of last session": "duration",
+    "urinary symptoms": "score",
+    "cognition": "score",
+    "drug liking": "score",
+    "early returns": "events",
+    "lost doses": "events",
+    "time since food": "duration",
+    "time since drink": "duration",
+    "time since alcohol": "duration",
+    "time since benzodiazepine or hypnotic": "duration",
+    "time since stimulant": "duration",
+    "time since nasal steroid or decongestant": "duration",
 }
+
+# measures that follow from the place in the course
+OF_THE_COURSE: tuple[Measured, ...] = ("sessions given", "time since last session", "time in course")
 
 SafeguardKind = Literal[
     "supervised administration only",
@@ -280,6 +339,7 @@ SafeguardKind = Literal[
     "mood switch follow-up",
     "course length limit",
     "lowest effective frequency",
+    "follow-up of adverse events",
 ]
 
 # safeguard -> what it means, in plain words
@@ -300,6 +360,7 @@ SAFEGUARDS: dict[SafeguardKind, str] = {
     "mood switch follow-up": "signs of mania or a mixed state are looked for, after the course too",
     "course length limit": "the course ends or is reviewed after a stated number of sessions",
     "lowest effective frequency": "the longest interval that holds the response is used",
+    "follow-up of adverse events": "harms are asked about between sessions and reported",
 }
 
 # what must be so at every session, confirmed on the day
@@ -320,6 +381,7 @@ FOLLOW_UPS: tuple[SafeguardKind, ...] = (
     "misuse follow-up",
     "suicidality follow-up",
     "mood switch follow-up",
+    "follow-up of adverse events",
 )
 
 # Anything that would take a dose out of sight is refused wherever a place is written.
