@@ -22,6 +22,7 @@ from euthymia.drug.interactions import SITES, evidence_ratios, factors
 from euthymia.drug.occupancy import Receptor
 from euthymia.evidence import parameters
 from euthymia.harm.acute import AcuteHarm
+from euthymia.harm.misuse import Misuse
 from euthymia.harm.pressure import RestingPressure
 from euthymia.illness.background import EARLY, Background
 from euthymia.illness.bipolar import ANTIDEPRESSANTS, STABILISERS, Bipolar, ketamine_tilt, tilts
@@ -129,6 +130,7 @@ KNOWN = {
     "interactions.py": {3, 0.05},  # devices in the nasal studies; weight that keeps an unmoved factor at 1
     "linear.py": {1e-5},  # least gap of coincident modes
     "acute.py": {92},  # maximum of the CADSS
+    "misuse.py": {50, 100},  # middle and end of the scale of liking
     "ptsd.py": {80},  # length of the CAPS-5
     "bipolar.py": {
         12,  # h, the step of the poles
@@ -179,6 +181,7 @@ def exercise():
     AcuteHarm.from_evidence()
     RestingPressure.from_evidence()
     Adherence.from_evidence()
+    Misuse.from_evidence()
     Bipolar.from_evidence()
     for kind in (*STABILISERS, *ANTIDEPRESSANTS):
         tilts(kind)

@@ -1,16 +1,18 @@
 """A course under rules: where none speaks, step for step the course without; where one does, what its ledger says."""
 
+from importlib.resources import files
+
 import numpy as np
 import polars as pl
 import pytest
 
 import euthymia as eu
 from euthymia import evidence
-from euthymia.course.ruled import Followed, replay, under_rules
+from euthymia.course.ruled import MISUSE, Followed, replay, under_rules
 from euthymia.course.variants import Variants
 from euthymia.errors import UserError
 from euthymia.patient import draw
-from euthymia.protocol import Protocol, load, schedule
+from euthymia.protocol import Protocol, load, loads, schedule
 from euthymia.protocol.rules import Eligibility, Session
 
 WEEKS = 9
@@ -141,3 +143,33 @@ def test_what_cannot_be_simulated_under_rules_is_one_sentence(name, said):
     people = draw(protocol.population, 10, 1)
     with pytest.raises(UserError, match=said):
         followed(protocol, people)
+
+
+LOOKING = (
+    "    - {rule: MIS-1, alert when: {drug liking: at least 75 points}, source: KSET, verified: no}\n"
+    "    - {rule: MIS-2, alert when: {early returns: at least 1 event}, source: KSET, verified: no}\n"
+)
+
+
+def with_misuse_rules() -> Protocol:
+    text = (files("euthymia.protocol") / "catalogue" / "ketamine-iv-maintenance.yaml").read_text("utf-8")
+    return loads(text.replace("  before:\n", f"  before:\n{LOOKING}", 1))
+
+
+def test_safeguards_are_counted_as_the_ledger_and_the_hazard_say():
+    with evidence.assume({"misuse.rate_misuse": 5.0}):
+        course = eu.follow_rules(with_misuse_rules(), PEOPLE, 20)
+    ill = set(course.table.filter(pl.col(MISUSE).is_not_null())["patient"])
+    assert 10 < len(ill) < len(PEOPLE) / 2
+    for row in course.safeguards().iter_rows(named=True):
+        spoke = set(course.ledger.filter(pl.col("fired").str.contains(row["rule"]))["patient"])
+        assert row["caught"] == pytest.approx(100 * len(spoke & ill) / len(ill))
+        assert row["troubled"] == pytest.approx(100 * len(spoke - ill) / (len(PEOPLE) - len(ill)))
+    liked = course.ledger.filter(pl.col("fired").str.contains("MIS-1"))["drug liking"]
+    assert len(liked) and (liked >= 75).all()
+
+
+def test_who_never_got_ketamine_never_comes_to_misuse():
+    course = eu.follow_rules("saline-iv", PEOPLE.take(0, 100), 10)
+    assert course.table[MISUSE].null_count() == 100
+    assert (course.ledger["early returns"].drop_nulls() == 0).all()

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from charts import LATER, WELL, cases, meeting, missing, sound
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from euthymia.errors import UserError
@@ -77,6 +77,58 @@ def test_without_rules_that_speak_the_calendar_is_followed(protocol: Protocol):
         walked.append((float(place.time_h), float(found.dose)))
         place = found.place
     assert walked == planned
+
+
+# --- against the calendar, which knows nothing of decisions ----------------------------------------------------------
+
+
+@st.composite
+def phases(draw) -> str:
+    """Phases of all shapes, as they are written in a document."""
+    written, week = [], 0
+    count = draw(st.integers(1, 4))
+    for k in range(count):
+        gaps = draw(st.lists(st.integers(1, 10), min_size=1, max_size=3))
+        parts = [f"name: p{k}", "every: [" + ", ".join(f"{gap} days" for gap in gaps) + "]"]
+        if draw(st.booleans()) and k:
+            week += draw(st.integers(0, 3))
+            parts.append(f"starts: week {max(week, 1)}")
+        ends = draw(st.sampled_from(("doses", "until", "open"))) if k == count - 1 else draw(
+            st.sampled_from(("doses", "until"))
+        )  # fmt: skip
+        if ends == "doses":
+            parts.append(f"doses: {draw(st.integers(1, 6))}")
+        if ends == "until":
+            week = max(week, 1) + draw(st.integers(0, 3))
+            parts.append(f"until: week {week}")
+        doses = draw(st.lists(st.sampled_from((0.2, 0.3, 0.4, 0.5)), max_size=3))
+        if doses and (ends != "doses" or len(doses) <= int(parts[-1].split()[-1])):
+            parts.append("dose by session: [" + ", ".join(f"{dose} mg/kg" for dose in doses) + "]")
+        written.append("{" + ", ".join(parts) + "}")
+    return "[" + ", ".join(written) + "]"
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(phases=phases())
+def test_any_phases_are_walked_as_the_calendar_has_them(document, phases):
+    horizon_h = 40 * 168.0
+    try:
+        protocol = loads(document.with_lines(phases=phases, safeguards="[]", status="research only"), "example.yaml")
+    except UserError:  # phases that make no sense are refused elsewhere
+        return
+    planned = schedule(protocol, horizon_h).administrations
+    place, walked = Place(), []
+    while place.time_h < horizon_h:
+        found = decide(protocol, sound(place))
+        walked.append((float(place.time_h), float(found.dose), protocol.phases[int(found.phase)].name))
+        after = found.place
+        assert float(after.since_h) == float(found.next_h) and float(after.before_h) == float(place.time_h)
+        assert int(after.given) == len(walked) and np.isnan(after.dose)
+        moved = int(after.phase) != int(found.phase)
+        assert int(after.ended) == (int(found.phase) if moved or np.isinf(found.next_h) else -1)
+        assert np.isinf(found.next_h) or int(after.number) == (1 if moved else int(place.number) + 1)
+        place = after
+    assert walked == [(a.time_h, a.dose_mg_per_kg, a.phase) for a in planned]
 
 
 # --- whatever the chart says ------------------------------------------------------------------------------------------
@@ -237,6 +289,99 @@ def with_parts(document, **lines: str) -> Protocol:
 
 def calm(**measures: float) -> Chart:
     return sound(LATER, **measures)
+
+
+@pytest.mark.parametrize(
+    ("written", "inside"),
+    [("above", (False, False, True)), ("at least", (False, True, True)),
+     ("below", (True, False, False)), ("at most", (True, True, False))],
+)  # fmt: skip
+def test_a_limit_is_what_its_word_says(document, written, inside):
+    rule = f"{{rule: B-1, hold when: {{SBP: {written} 140 mmHg}}, source: a source, verified: yes}}"
+    protocol = with_parts(document, session=f"{{before: [{rule}]}}", status="research only", safeguards="[]")
+    held = tuple(bool(decide(protocol, calm(SBP=x)).action == HOLD) for x in (139.0, 140.0, 141.0))
+    assert held == inside
+
+
+def test_an_adjustment_is_made_after_its_dose_and_no_other(document):
+    def rule(after: str) -> str:
+        return (
+            f"[{{rule: A-1, {after}when: {{MADRS improvement: at most 90 %}}, dose to: 0.3 mg/kg, source: a source, "
+            "verified: yes}]"
+        )
+
+    once, always = (with_parts(document, adjust=rule(after)) for after in ("after dose: 3, ", ""))
+    doses = [[float(decide(p, sound(replace(LATER, given=n))).dose) for n in range(5)] for p in (once, always)]
+    assert doses == [[0.5, 0.5, 0.5, 0.3, 0.5], [0.5, 0.3, 0.3, 0.3, 0.3]]
+
+
+def test_a_decision_of_a_week_is_made_at_the_first_visit_from_its_end_and_at_no_other(document):
+    rule = "{rule: D-5, at: week 3, stop when: remission, source: a source, verified: yes}"
+    protocol = with_parts(document, decide=f"[{rule}]")
+    due_h = 3 * 168.0
+    for before_h, time_h, action in (
+        (due_h - 48, due_h - 24, GIVE),
+        (due_h - 24, due_h, STOP),
+        (due_h - 24, due_h + 72, STOP),
+        (due_h, due_h + 24, GIVE),
+        (due_h + 24, due_h + 48, GIVE),
+    ):
+        found = decide(protocol, sound(replace(LATER, before_h=before_h, time_h=time_h)))
+        assert int(found.action) == action, (before_h, time_h)
+
+
+def test_the_end_of_a_phase_is_asked_about_once(document):
+    rule = "{rule: D-6, at: end of induction, continue when: response, source: a source, verified: yes}"
+    protocol = with_parts(document, decide=f"[{rule}]")
+    ill = {"MADRS improvement": 10.0}
+    place = replace(LATER, phase=1, number=1, ended=0)
+    assert decide(protocol, sound(place, **ill)).action == STOP
+    assert decide(protocol, sound(replace(place, ended=-1), **ill)).action == GIVE
+    assert decide(protocol, sound(place)).place.ended == -1
+
+
+def test_sessions_keep_their_least_interval(document):
+    least = (
+        "{rule: S-2, safeguard: minimum interval between sessions, at least: 2 days, source: a source, verified: yes}"
+    )
+    protocol = with_parts(document, safeguards=f"[{least}]", status="research only")
+    for since_h, action in ((47.0, HOLD), (47.9, HOLD), (48.0, GIVE), (49.0, GIVE), (np.inf, GIVE), (np.nan, HOLD)):
+        assert int(decide(protocol, sound(replace(LATER, since_h=since_h))).action) == action
+
+
+def test_a_held_patient_keeps_the_place_and_the_clock_goes_on(document):
+    hold = "{rule: B-1, hold when: {SBP: above 100 mmHg}, source: a source, verified: yes}"
+    protocol = with_parts(document, session=f"{{before: [{hold}]}}", status="research only", safeguards="[]")
+    place = replace(LATER, dose=0.7, ended=0, again=1)
+    after = decide(protocol, sound(place)).place
+    expected = replace(place, time_h=place.time_h + 24, since_h=place.since_h + 24, before_h=place.time_h)
+    assert {f.name: float(getattr(after, f.name)) for f in fields(Place)} == {
+        f.name: float(getattr(expected, f.name)) for f in fields(Place)
+    }
+
+
+def test_a_relapse_is_a_response_lost_at_two_visits(document):
+    rule = "{rule: D-7, at: every session, stop when: relapse, source: a source, verified: yes}"
+    protocol = with_parts(document, decide=f"[{rule}]")
+    for responded, before, now, action in (
+        (1, 22, 22, STOP),
+        (1, 21, 22, GIVE),
+        (1, 22, 21, GIVE),
+        (0, 40, 40, GIVE),
+        (1, np.nan, 22, HOLD),
+        (np.nan, 22, 22, HOLD),
+    ):
+        chart = replace(calm(MADRS=now), before={"MADRS": before}, responded=responded)
+        assert int(decide(protocol, chart).action) == action, (responded, before, now)
+
+
+def test_remission_and_response_are_as_trials_define_them(document):
+    for state, measures in (("remission", ("MADRS", 12.0, 13.0)), ("response", ("MADRS improvement", 50.0, 49.0))):
+        rule = f"{{rule: D-8, at: every session, stop when: {state}, source: a source, verified: yes}}"
+        protocol = with_parts(document, decide=f"[{rule}]")
+        name, there, not_there = measures
+        found = [int(decide(protocol, calm(**{name: x})).action) for x in (there, not_there)]
+        assert found == [STOP, GIVE]
 
 
 def test_a_check_stands_as_long_as_it_says(document):

@@ -186,6 +186,7 @@ def session_harms(
     return {
         "peak ketamine": ng_per_mL(peak["ketamine"], "S-ketamine"),
         "peak norketamine": ng_per_mL(peak["norketamine"], "S-norketamine"),
+        "peak S-ketamine": ng_per_mL(peak["S-ketamine"], "S-ketamine"),
         "peak occupancy": peak["occupancy"],
         "peak surge": peak["surge"],
         "peak bdnf": peak["bdnf"],

@@ -22,12 +22,14 @@ from euthymia.course.variants import Variants
 from euthymia.course.visits import ACTIONS, NONE, Found, Ruled, Visit, kinds, template, unsimulated
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.errors import UserError
+from euthymia.harm.misuse import Misuse
 from euthymia.harm.pressure import RestingPressure
 from euthymia.illness.depression import DAY_H
 from euthymia.patient.adherence import Adherence
 from euthymia.patient.population import Patients, draw, illness_of
 from euthymia.protocol import Protocol, load, schedule
 from euthymia.protocol.calendar import HOURS_PER_WEEK, Administration, Schedule
+from euthymia.protocol.chart import WHENS
 from euthymia.protocol.decide import FIRED, GIVE, MISSING
 from euthymia.protocol.plain_words import MARKS, sentence
 from euthymia.protocol.rules import Requirement, Rule
@@ -76,6 +78,36 @@ class RuledCourse:
             )
         return pl.DataFrame(rows)
 
+    def safeguards(self) -> pl.DataFrame:
+        """Every rule that looks for misuse: whom it would catch and whom it would cost, in %.
+
+        caught: of patients in whom simulated misuse begins, those to whom it spoke; troubled: the same of all others;
+        in time: of the caught, those to whom it spoke before misuse began. Simulated hazards are assumed: this compares
+        rules with each other and says nothing of how often misuse happens.
+        """
+        begins = dict(self.table.select("patient", MISUSE).iter_rows())
+        ill = {p for p, day in begins.items() if day is not None}
+        rows = []
+        for _, rule in self.protocol.rules():
+            if not looks_for_misuse(rule):
+                continue
+            spoke = self.ledger.filter(pl.col("fired").str.split("; ").list.contains(rule.rule))
+            first = dict(spoke.group_by("patient").agg(pl.col("day").min()).iter_rows())
+            caught = [p for p in first if p in ill]
+            rows.append(
+                {
+                    "rule": rule.rule,
+                    "says": sentence(rule),
+                    "source": rule.source,
+                    "verified": rule.verified,
+                    "caught": _share(len(caught), len(ill)),
+                    "in time": _share(sum(first[p] <= begins[p] for p in caught), len(caught)),
+                    "troubled": _share(len(first) - len(caught), self.patients - len(ill)),
+                }
+            )
+        kinds_ = dict.fromkeys(("rule", "says", "source", "verified"), pl.String)
+        return pl.DataFrame(rows, schema=kinds_ | dict.fromkeys(("caught", "in time", "troubled"), pl.Float64))
+
     def story(self, patient: int) -> str:
         """What happened to one patient, visit by visit, in words. Raises UserError where there is no such patient."""
         mine = self.ledger.filter(pl.col("patient") == patient)
@@ -99,13 +131,14 @@ class RuledCourse:
         return Summary(title, tuple(summarise(self.table, f"week {weeks:g}", bool(self.sessions))))
 
     def save(self, folder: str | Path) -> Path:
-        """Write ledger.parquet, ledger.csv, rules.csv, outcomes.csv, course.parquet and provenance.json into `folder`,
-        each whole or not at all. Raises UserError when it cannot be written."""
+        """Write course.parquet, ledger.parquet, provenance.json, and ledger, rules, safeguards and outcomes as CSV into
+        `folder`, each whole or not at all. Raises UserError when it cannot be written."""
         where = Path(folder)
         frame = narrow(course_frame(np.asarray(self.people.index), self.time_h, self.values))
         for name, table in (("ledger", self.ledger), ("course", frame)):
             write_whole(where / f"{name}.parquet", lambda p, table=table: table.write_parquet(p))
-        for name, table in (("ledger", self.ledger), ("rules", self.rules()), ("outcomes", self.table)):
+        tables = {"ledger": self.ledger, "rules": self.rules(), "safeguards": self.safeguards(), "outcomes": self.table}
+        for name, table in tables.items():
             write_whole(where / f"{name}.csv", lambda p, table=table: table.write_csv(p))
         text = json.dumps(asdict(self.provenance) | {"rules": "followed"}, indent=2, ensure_ascii=False)
         write_whole(where / "provenance.json", lambda p: p.write_text(text + "\n", encoding="utf-8"))
@@ -121,6 +154,21 @@ def spoken(rule: Rule) -> str:
     """What a rule that spoke said: where it asks for something to go on, that this is not so."""
     asks = getattr(rule, "check", None) or getattr(rule, "continue_when", None) or isinstance(rule, Requirement)
     return f"not so: {sentence(rule)}" if asks else sentence(rule)
+
+
+OF_MISUSE = ("drug liking", "early returns", "lost doses", "cumulative ketamine", "sessions in 7 days",
+             "sessions in 28 days", "sessions given")  # fmt: skip
+"""Measures by which misuse shows."""
+
+
+def looks_for_misuse(rule: Rule) -> bool:
+    """Whether a rule looks at a measure by which misuse shows, or limits a course."""
+    looked_at = {c.measure for name in WHENS for c in getattr(rule, name, None) or ()}
+    return bool(looked_at & set(OF_MISUSE)) or getattr(rule, "safeguard", "") == "course length limit"
+
+
+def _share(part: int, whole: int) -> float | None:
+    return 100 * part / whole if whole else None
 
 
 def _range(numbers: pl.Series) -> str:
@@ -156,6 +204,8 @@ LEDGER = {
     "DBP": pl.Float64,
     "peak CADSS": pl.Float64,
     "highest SBP": pl.Float64,
+    "drug liking": pl.Float64,
+    "early returns": pl.Float64,
     "next day": pl.Int64,
     "fired": pl.String,
     "missing": pl.String,
@@ -163,6 +213,10 @@ LEDGER = {
 """Columns of the ledger. day: from the first, 0; session: how many had been given before; dose: in the unit of the
 drug; next day: when the next visit is due, null after the last; fired: rules that spoke; missing: rules that could not
 be answered."""
+
+
+MISUSE = "misuse begins day"
+"""Column of the table: null where it does not begin."""
 
 
 def check(protocol: Protocol, calendar: Schedule, population: str) -> None:
@@ -258,7 +312,7 @@ def under_rules(
     _, _, daily = prepare(
         Schedule((), calendar.daily, calendar.design, DAY_H * horizon_d), DAY_H * np.arange(horizon_d + 1), variants
     )
-    own = Adherence.from_evidence(), RestingPressure.from_evidence()
+    own = Adherence.from_evidence(), RestingPressure.from_evidence(), Misuse.from_evidence()
     ruled = Ruled(protocol, kinds(protocol), setting, timing, daily, *own)
     n, parts = len(people), []
 
@@ -323,6 +377,8 @@ def _cut(batch: Found, people: Patients, protocol: Protocol) -> Followed:
     none = np.cumsum(given, 0)[-1] == 0
     strongest = {name: np.where(none[:, None], 0.0, np.where(np.isnan(x), -np.inf, x)) for name, x in sessions.items()}
     table = patient_outcomes(people, in_all, time_h, values, strongest)
+    table = table.with_columns(misuse_begins_day=pl.Series(batch.misuse_d[:n])).rename({"misuse_begins_day": MISUSE})
+    table = table.with_columns(pl.when(pl.col(MISUSE).is_finite()).then(pl.col(MISUSE)).alias(MISUSE))
     return Followed(values, sessions, table, _ledger(batch, people, protocol))
 
 
@@ -349,6 +405,7 @@ def _ledger(batch: Found, people: Patients, protocol: Protocol) -> pl.DataFrame:
                     **{name: visit.seen[name][rows] for name in ("MADRS", "SBP", "DBP")},
                     "peak CADSS": harms.get("peak dissociation", nothing),
                     "highest SBP": visit.seen["SBP"][rows] + harms.get("peak systolic rise", nothing),
+                    **{name: visit.seen[name][rows] for name in ("drug liking", "early returns")},
                     "next day": [int(d) if np.isfinite(d) else None for d in visit.due[rows]],
                     "fired": _who_spoke(visit, rows, FIRED),
                     "missing": _who_spoke(visit, rows, MISSING),

@@ -24,6 +24,7 @@ from euthymia.course.setting import Setting, Timing
 from euthymia.course.symptoms import effects, symptoms
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.harm.acute import AcuteHarm
+from euthymia.harm.misuse import NEUTRAL, Misuse
 from euthymia.harm.pressure import RestingPressure
 from euthymia.illness.depression import DAY_H, MADRS_MAXIMUM, Depression, score
 from euthymia.patient.adherence import Adherence
@@ -48,8 +49,11 @@ BY_DAY = (
     "resting systolic",
     "resting diastolic",
     "missed",
+    "liking reading",
+    "early return",
+    "misuse",
 )
-OWN = ("own systolic",)
+OWN = ("own systolic", "own value")
 """Random numbers by day (or session), and of the patient."""
 LONG_AGO_H = 1e6
 NORMAL = {
@@ -63,8 +67,6 @@ NORMAL = {
     "recovery time of last session": 1.5,
     "urinary symptoms": 0.0,
     "cognition": 28.0,
-    "drug liking": 50.0,
-    "early returns": 0.0,
     "lost doses": 0.0,
     **{name: LONG_AGO_H for name in MEASURES if name.startswith("time since ") and name not in OF_THE_COURSE},
 }
@@ -84,6 +86,8 @@ SIMULATED = (
     "highest SBP of last session",
     "highest DBP of last session",
     "highest CADSS of last session",
+    "drug liking",
+    "early returns",
     *OF_THE_COURSE,
 )
 
@@ -213,7 +217,7 @@ class Visit(NamedTuple):
 @dataclass(frozen=True)
 class Ruled:
     """What all batches of a course under rules share. setting, timing: of the `template`; daily: the timing of the
-    whole course, observed once a day; adherence, pressure: of virtual patients."""
+    whole course, observed once a day; adherence, pressure, misuse: of virtual patients."""
 
     protocol: Protocol
     kinds: tuple[Kind, ...]
@@ -222,6 +226,7 @@ class Ruled:
     daily: Timing
     adherence: Adherence
     pressure: RestingPressure
+    misuse: Misuse
 
     @property
     def horizon_d(self) -> int:
@@ -234,12 +239,14 @@ class Ruled:
 
 class Found(NamedTuple):
     """values: by name, [days, patients]; sessions: by name, [visits, patients], NaN at visits without a dose; visits:
-    in order; given_mg: of ketamine by visit, [visits, patients]."""
+    in order; given_mg: of ketamine by visit, [visits, patients]; misuse_d: day on which misuse begins, infinite where
+    it does not, [patients]."""
 
     values: dict[str, np.ndarray]
     sessions: dict[str, np.ndarray]
     visits: list[Visit]
     given_mg: np.ndarray
+    misuse_d: np.ndarray
 
 
 class _Batch:
@@ -258,6 +265,9 @@ class _Batch:
         self.since = np.full((2, self.n), np.inf)  # hours since the last two sessions
         self.place = Place(*(np.full(self.n, getattr(Place(), f.name), float) for f in fields(Place)))
         self.cumulative_mg = np.zeros(self.n)
+        self.value = ruled.misuse.value(self.z["own value"][0])
+        self.high, self.craving, self.early_returns = np.zeros((3, self.n))
+        self.misuse_d = np.full(self.n, np.inf)
         self.last = {name: np.zeros(self.n) for name in ("SBP", "DBP", "CADSS")}  # highest, of the last session
         self.before: dict[str, np.ndarray] = {}
         self.baseline = np.full(self.n, np.nan)
@@ -282,6 +292,7 @@ class _Batch:
                 carried, daily, peak = _advance(ruled.setting, ruled.timing, self.patients, bound, carried, share, days)
                 self._keep(np.asarray(daily), days)
                 visit, harms = self._in_session(visit, peak)
+                self._learn(np.where(given, harms["peak S-ketamine"], 0.0), given, days)
                 sessions.append({name: np.where(given, x, np.nan) for name, x in harms.items()})
             self.given_on[self.day[given], self.who[given]] = True
             self.cumulative_mg += mg
@@ -290,7 +301,7 @@ class _Batch:
             given_mg.append(mg)
             visits.append(visit)
         by_visit = {name: np.stack([s[name] for s in sessions]) for name in sessions[0]} if sessions else {}
-        return Found(self._values(), by_visit, visits, np.stack(given_mg))
+        return Found(self._values(), by_visit, visits, np.stack(given_mg), self.misuse_d)
 
     def _visit(self) -> Visit:
         """Observe and decide, for whoever is due."""
@@ -325,7 +336,14 @@ class _Batch:
         self.baseline = np.where(np.isnan(self.baseline), rated, self.baseline)
         systolic = self.ruled.pressure.systolic(z["own systolic"][0], z["resting systolic"][day, who])
         diastolic = self.ruled.pressure.diastolic(systolic, z["resting diastolic"][day, who])
-        return {"MADRS": rated, "SBP": np.round(systolic), "DBP": np.round(diastolic)}
+        liking = self.ruled.misuse.liking(self.value, self.high, z["liking reading"][day, who])
+        return {
+            "MADRS": rated,
+            "SBP": np.round(systolic),
+            "DBP": np.round(diastolic),
+            "drug liking": np.where(self.place.given > 0, liking, NEUTRAL),
+            "early returns": self.early_returns.copy(),
+        }
 
     def _chart(self, place: Place, seen: Mapping[str, np.ndarray]) -> Chart:
         """What a virtual clinic knows: it makes every check, and weighs what is to be weighed and goes on."""
@@ -397,6 +415,17 @@ class _Batch:
         for rule, spoke in during(self.ruled.protocol, Chart(measures={**NORMAL, **highest})).said.items():
             said[rule] = np.where(given, spoke, QUIET).astype(np.int8)
         return visit._replace(said=said), found
+
+    def _learn(self, s_ketamine: np.ndarray, given: np.ndarray, days: np.ndarray) -> None:
+        """What the session taught about the drug, and what comes of it until the next visit."""
+        misuse, day, who, hours = self.ruled.misuse, self.day, self.who, DAY_H * days
+        self.high = np.where(given, misuse.high(s_ketamine), self.high)
+        self.craving = self.craving + np.where(given, misuse.learnt(self.value, self.high), 0.0)
+        returns = ndtr(self.z["early return"][day, who]) < misuse.chance(misuse.rate_return, self.craving, hours)
+        begins = ndtr(self.z["misuse"][day, who]) < misuse.chance(misuse.rate_misuse, self.craving, hours)
+        self.early_returns = self.early_returns + (returns & (days > 0))
+        self.misuse_d = np.where(begins & (days > 0), np.minimum(self.misuse_d, day + days), self.misuse_d)
+        self.craving = misuse.kept(self.craving, hours)
 
     def _values(self) -> dict[str, np.ndarray]:
         """Symptoms once a day, [days, patients]."""

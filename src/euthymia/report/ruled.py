@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from euthymia.course.outcomes import Row
-from euthymia.course.ruled import RuledCourse
+from euthymia.course.ruled import MISUSE, RuledCourse
 from euthymia.report.charts import Rows, Spec, look, number
 from euthymia.report.rows import decimal
 from euthymia.report.series import DAY_H, WEEK_H
@@ -180,10 +180,28 @@ def rules(course: RuledCourse) -> list[dict[str, str]]:
     ]
 
 
+def safeguards(course: RuledCourse) -> list[dict[str, str]]:
+    """Rules that look for misuse, and whom they would catch and cost, in words."""
+
+    def percent(x: float | None) -> str:
+        return "-" if x is None else f"{x:.0f} %"
+
+    return [
+        {
+            "rule": r["rule"],
+            "says": r["says"],
+            "from": f"{r['source']} ({MARK[r['verified']]})",
+            **{name: percent(r[name]) for name in ("caught", "in time", "troubled")},
+        }
+        for r in course.safeguards().iter_rows(named=True)
+    ]
+
+
 MARK = {"yes": "verified", "secondary": "second-hand", "no": "NOT VERIFIED"}
 FILES = {
     "ledger.csv": "every visit of every patient: what was seen, decided and given, and the rules that spoke",
     "rules.csv": "every rule, and how often it spoke",
+    "safeguards.csv": "rules that look for misuse, whom they would catch and whom they would cost",
     "outcomes.csv": "one row per patient",
     "course.parquet": "every patient and day",
     "provenance.json": "what it takes to make this again",
@@ -221,6 +239,8 @@ def page(course: RuledCourse) -> str:
         scores=scores(course),
         compared=compared(course),
         rules=rules(course),
+        safeguards=safeguards(course),
+        misused=int(course.table[MISUSE].count()),
         stories=[course.story(p) for p in chosen],
         contained=contained(),
         files=FILES,
