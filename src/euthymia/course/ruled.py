@@ -105,8 +105,7 @@ class RuledCourse:
                     "troubled": _share(len(first) - len(caught), self.patients - len(ill)),
                 }
             )
-        kinds_ = dict.fromkeys(("rule", "says", "source", "verified"), pl.String)
-        return pl.DataFrame(rows, schema=kinds_ | dict.fromkeys(("caught", "in time", "troubled"), pl.Float64))
+        return pl.DataFrame(rows, schema=SAFEGUARDS)
 
     def story(self, patient: int) -> str:
         """What happened to one patient, visit by visit, in words. Raises UserError where there is no such patient."""
@@ -215,6 +214,16 @@ drug; next day: when the next visit is due, null after the last; fired: rules th
 be answered."""
 
 
+SAFEGUARDS: dict[str, Any] = {
+    "rule": pl.String,
+    "says": pl.String,
+    "source": pl.String,
+    "verified": pl.String,
+    "caught": pl.Float64,
+    "in time": pl.Float64,
+    "troubled": pl.Float64,
+}
+"""Columns of `RuledCourse.safeguards`; the last three in %, null where there is nobody to count."""
 MISUSE = "misuse begins day"
 """Column of the table: null where it does not begin."""
 
