@@ -258,11 +258,16 @@ def limited(comparison: str) -> Lens:
 
 def measured() -> Lens:
     """The measure of a requirement."""
-    return Lens(
-        "condition[0].expression",
-        lambda action, measure: _say(action, "applicability", measure, measure),
-        lambda action: (_one(action) or (None,))[0],
-    )
+
+    def get(action: Node) -> str | None:
+        found = _one(action)
+        if found and not found[1].startswith(("at least ", "at most ")):
+            raise Unreadable(
+                f'"{" ".join(found)}" is not a requirement; allowed: a measure, at least or at most, a value'
+            )
+        return found[0] if found else None
+
+    return Lens("condition[0].expression", lambda action, measure: _say(action, "applicability", measure, measure), get)
 
 
 def _one(action: Node) -> tuple[str, str] | None:

@@ -173,11 +173,12 @@ def _is(value: Any, kind: type) -> bool:
 
 
 def tidy(value: Any, kind: Any = "PlanDefinition") -> Any:
-    """The same with its elements in the order of the standard."""
+    """The same with its elements in the order of the standard; one that is not among `ELEMENTS` is a ValueError."""
     if isinstance(kind, list):
         return [tidy(item, kind[0]) for item in value]
     if isinstance(kind, str):
-        return {name: tidy(value[name], inner) for name, inner in ELEMENTS[kind].items() if name in value}
+        order = list(ELEMENTS[kind])
+        return {name: tidy(value[name], ELEMENTS[kind][name]) for name in sorted(value, key=order.index)}
     return value
 
 
