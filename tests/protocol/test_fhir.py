@@ -490,6 +490,7 @@ SAID: dict[str, tuple[str, Any, str]] = {
     "another measure": (f"{FIRST}.expression", "years at least 18", "HAM-D17"),
     "a source that is not there": ("action[0].action[0].documentation[0].label", "nobody", "documentation[0].label"),
     "a reference that leads nowhere": ("action[1].action[0].definitionCanonical", "#other", "#drug"),
+    "a text over two lines": ("action[0].action[0].documentation[0].label", "a\nb", "documentation[0].label"),
     "a list that is none": ("action", {"title": "x"}, "list"),
     "null": ("title", None, "title"),
 }  # fmt: skip

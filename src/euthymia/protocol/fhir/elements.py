@@ -21,7 +21,7 @@ from typing import Any
 
 from euthymia.protocol import words
 from euthymia.protocol.fhir.codes import ACTION_SYSTEM, codes, concept, kind
-from euthymia.protocol.fhir.lens import Lens, Node, Unreadable, extended, extension, find, make, place
+from euthymia.protocol.fhir.lens import URN, Lens, Node, Unreadable, extended, extension, find, make, place, shown
 from euthymia.protocol.fhir.units import (
     HOURS,
     number,
@@ -116,9 +116,14 @@ def word(path: str) -> Lens:
 
 def subject() -> Lens:
     """What an action is about (a check, a scale, a safeguard): its second code, after its kind."""
-    return Lens(
-        "code[1].text", lambda a, value: make(a, "code", list).append(concept(value)), lambda a: _subjects(a, 1)
-    )
+
+    def get(action: Node) -> Any:
+        found = [item.get("text") for item in action.get("code", ())[1:]]
+        if len(found) > 1:
+            raise Unreadable("more than one thing; allowed: the kind of action and one more code")
+        return found[0] if found else None
+
+    return Lens("code[1].text", lambda action, value: make(action, "code", list).append(concept(value)), get)
 
 
 def subjects() -> Lens:
@@ -128,13 +133,6 @@ def subjects() -> Lens:
         lambda a, values: make(a, "code", list).extend(map(concept, values)),
         lambda a: [c.get("text") for c in a.get("code", ())[1:]] or None,
     )
-
-
-def _subjects(action: Node, most: int) -> Any:
-    found = [c.get("text") for c in action.get("code", ())[1:]]
-    if len(found) > most:
-        raise Unreadable("more than one thing; allowed: the kind of action and one more code")
-    return found[0] if found else None
 
 
 def duration(name: str) -> Lens:
@@ -187,7 +185,7 @@ def _said(action: Node) -> list[str]:
     for condition in action.get("condition", ()):
         language = find(condition, "expression.language")
         if language != LANGUAGE:
-            raise Unreadable(f'the language "{language}" is not understood; allowed: {LANGUAGE}')
+            raise Unreadable(f"the language {shown(language)} is not understood; allowed: {LANGUAGE}")
     return [find(condition, "expression.expression") or "" for condition in action.get("condition", ())]
 
 
@@ -197,7 +195,7 @@ def _compared(text: str) -> tuple[str, str]:
         if text.startswith(measure + " "):
             return measure, text.removeprefix(measure + " ")
     states, measures = ", ".join(words.STATES), ", ".join(words.MEASURES)
-    raise Unreadable(f'"{text}" is not understood; allowed: one of {states}, or a comparison of one of {measures}')
+    raise Unreadable(f"{shown(text)} is not understood; allowed: one of {states}, or a comparison of one of {measures}")
 
 
 def when() -> Lens:
@@ -262,9 +260,8 @@ def measured() -> Lens:
     def get(action: Node) -> str | None:
         found = _one(action)
         if found and not found[1].startswith(("at least ", "at most ")):
-            raise Unreadable(
-                f'"{" ".join(found)}" is not a requirement; allowed: a measure, at least or at most, a value'
-            )
+            allowed = "allowed: a measure, then `at least` or `at most`, then a value"
+            raise Unreadable(f"{shown(' '.join(found))} is not a requirement; {allowed}")
         return found[0] if found else None
 
     return Lens("condition[0].expression", lambda action, measure: _say(action, "applicability", measure, measure), get)
@@ -376,7 +373,7 @@ def _week(found: Node | None, more: int) -> str | None:
     text = quantity_text(found)
     match = re.fullmatch(r"(\d+) weeks?", text or "")
     if text and not match:
-        raise Unreadable(f'"{text}" is not a week; allowed: a whole number of weeks')
+        raise Unreadable(f"{shown(text)} is not a time in weeks; allowed: a whole number of weeks")
     return f"week {int(match[1]) + more}" if match else None
 
 
@@ -410,7 +407,7 @@ def gaps() -> Lens:
             extended(repeat, "gap", "valueDuration", quantity(text))
 
     def get(node: Node) -> Any:
-        found = [x for x in (find(node, REPEAT) or {}).get("extension", ()) if x.get("url") == "urn:euthymia:gap"]
+        found = [x for x in (find(node, REPEAT) or {}).get("extension", ()) if x.get("url") == URN + "gap"]
         if found:
             return [quantity_text(x.get("valueDuration")) for x in found]
         single = one.get(node)

@@ -5,6 +5,7 @@ Both directions stand side by side, so that a field that is written is a field t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,12 @@ URN = "urn:euthymia:"
 
 class Unreadable(ValueError):
     """An element that cannot be read; one clause, without the place."""
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it, short."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ def as_word(path: str, words: Mapping[str, Any]) -> Lens:
     def get(node: Node) -> Any:
         found = find(node, path)
         if found is not None and found not in back:
-            raise Unreadable(f'"{found}" is not understood; allowed: {", ".join(map(str, back))}')
+            raise Unreadable(f"{shown(found)} is not understood; allowed: {', '.join(map(str, back))}")
         return back.get(found)
 
     return Lens(path, lambda node, value: place(node, path, words[value]), get)

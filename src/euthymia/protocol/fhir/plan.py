@@ -14,9 +14,9 @@ from euthymia.protocol import rules as r
 from euthymia.protocol.chart import REMISSION_MADRS, RESPONSE_PERCENT, RESPONSE_PERCENT_CAPS5
 from euthymia.protocol.document import Protocol
 from euthymia.protocol.fhir.codes import concept
-from euthymia.protocol.fhir.elements import kind_of, of_kind
-from euthymia.protocol.fhir.lens import Node, Unreadable, find, write
-from euthymia.protocol.fhir.shape import check, refusal, shown, tidy
+from euthymia.protocol.fhir.elements import amount, kind_of, of_kind
+from euthymia.protocol.fhir.lens import Lens, Node, Unreadable, find, shown, write
+from euthymia.protocol.fhir.shape import check, refusal, tidy
 from euthymia.protocol.fhir.tables import DEFINITION, DOSE, PROTOCOL_SYSTEM, RETRY, TABLES, stage
 from euthymia.protocol.fhir.units import quantity, quantity_text
 from euthymia.protocol.loader import MAX_SHOWN, faults, text_in
@@ -47,6 +47,7 @@ ENTRIES: dict[str, tuple[tuple[str, ...], type[BaseModel]]] = {
     "step-back": (("decide",), r.DecideRule),
     "safeguard": (("safeguards",), r.Safeguard),
 }
+DOSE_OF_ONE = amount("doseAndRate[0].doseQuantity")
 GROUPS = ("eligibility", "course", "session")
 # what a server adds to a resource, and what says nothing of the protocol
 KEPT_BY_SERVERS = ("id", "meta", "text")
@@ -127,10 +128,8 @@ def _course(given: Node, contained: _Contained) -> list[Node]:
     actions = [_phase(n, phase, drug, contained) for n, phase in enumerate(given["phases"], start=1)]
     for n, action in enumerate(_entries("alongside", given["alongside"]), start=1):
         daily = {"resourceType": "ActivityDefinition", "kind": "MedicationRequest"} | action.pop(DEFINITION)
-        repeat = {"frequency": 1, "period": 1, "periodUnit": "d"}
-        daily["dosage"] = [
-            {"timing": {"repeat": repeat}, "route": concept("by mouth"), **item} for item in daily.get("dosage", [{}])
-        ]
+        dosage = daily.get("dosage", [{"timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}}])
+        daily["dosage"] = [dosage[0] | {"route": concept("by mouth")}]
         actions.append(action | {"definitionCanonical": contained.add(f"alongside-{n}", daily)})
     actions += _entries("exposure", given["exposure"])
     actions.append(_group("session", _session(given["session"])))
@@ -212,7 +211,7 @@ def from_plan_definition(resource: object, label: str = "PlanDefinition") -> Pro
     try:
         protocol = Protocol.model_validate(document)
     except ValidationError as error:
-        found = [f"{label}, {reading.spoken(path)}{what}" for path, what in faults(error)]
+        found = [f"{label}, {reading.spoken(path)}{' '.join(what.split())}" for path, what in faults(error)]
         raise UserError("\n".join(found[:MAX_SHOWN])) from None
     _agree(tidy(plan), to_plan_definition(protocol), "", label)
     return protocol
@@ -297,14 +296,17 @@ class _Reading:
         self.places[path] = base
         for key, lens in TABLES[model].items():
             here = self.inside(node, f"{base}.{lens.element}".lstrip("."))
-            try:
-                value = lens.get(node)
-            except Unreadable as error:
-                raise refusal(self.label, here, str(error)) from None
+            value = self.value(lens, node, here)
             if value is not None:
                 found[key] = value
                 self.places[(*path, key)] = here
         return found
+
+    def value(self, lens: Lens, node: Node, here: str) -> Any:
+        try:
+            return lens.get(node)
+        except Unreadable as error:
+            raise refusal(self.label, here, str(error)) from None
 
     def inside(self, node: Node, place: str) -> str:
         """A place within the definition of an action, said as a place in `contained`."""
@@ -320,10 +322,7 @@ class _Reading:
             elif code == "retry":
                 path: Path = ("session", "retry")
                 self.places[path] = f"{here}.{RETRY.element}"
-                try:
-                    self.given.setdefault("session", {})["retry"] = RETRY.get(action)
-                except Unreadable as error:
-                    raise refusal(self.label, self.places[path], str(error)) from None
+                self.given.setdefault("session", {})["retry"] = self.value(RETRY, action, self.places[path])
             elif code == "discharge":
                 rule = self.entry(action, here, r.Discharge, ("session", "discharge"))
                 self.given.setdefault("session", {})["discharge"] = rule
@@ -351,28 +350,21 @@ class _Reading:
         """Add to a phase what it gives, where that is not the drug of the protocol."""
         activity, where = self.defined(action, here)
         origin = find(activity, "relatedArtifact[0].resource")
-        if origin:
-            if origin != "#drug":
-                phase["drug"] = self.entry(
-                    *self.referred(origin, f"{where}.relatedArtifact[0].resource"), d.Drug, (*path, "drug")
-                )
-            dosage = activity.get("dosage", ())
-            doses = [
-                self.dose(item, f"{where}.dosage[{n}].doseAndRate[0].doseQuantity") for n, item in enumerate(dosage)
-            ]
-            key = "dose by session" if find(activity, "dosage[0].sequence") is not None else "dose"
-            phase[key] = doses if key != "dose" else (doses or [None])[0]
-            self.places[(*path, key)] = f"{where}.dosage"
-            for n in range(len(doses)):
-                self.places[(*path, key, n)] = f"{where}.dosage[{n}].doseAndRate[0].doseQuantity"
-        elif activity.get("id") != "drug":
-            phase["drug"] = self.entry(activity, where, d.Drug, (*path, "drug"))
-
-    def dose(self, dosage: Node, where: str) -> str | None:
-        try:
-            return quantity_text(find(dosage, "doseAndRate[0].doseQuantity"))
-        except Unreadable as error:
-            raise refusal(self.label, where, str(error)) from None
+        if not origin:
+            if activity.get("id") != "drug":
+                phase["drug"] = self.entry(activity, where, d.Drug, (*path, "drug"))
+            return
+        if origin != "#drug":
+            drug = self.referred(origin, f"{where}.relatedArtifact[0].resource")
+            phase["drug"] = self.entry(*drug, d.Drug, (*path, "drug"))
+        key = "dose by session" if find(activity, "dosage[0].sequence") is not None else "dose"
+        doses = []
+        for n, dosage in enumerate(activity.get("dosage", ())):
+            place = f"{where}.dosage[{n}].{DOSE_OF_ONE.element}"
+            self.places[(*path, key, n)] = place
+            doses.append(self.value(DOSE_OF_ONE, dosage, place))
+        self.places[(*path, key)] = f"{where}.dosage"
+        phase[key] = doses if key == "dose by session" else (doses or [None])[0]
 
     def defined(self, action: Node, here: str) -> tuple[Node, str]:
         return self.referred(action.get("definitionCanonical"), f"{here}.definitionCanonical")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from euthymia.errors import UserError
-from euthymia.protocol.fhir.lens import URN
+from euthymia.protocol.fhir.lens import URN, shown
 
 MAX_DEPTH = 24
 """Of elements and lists within each other: a protocol needs 13."""
@@ -185,11 +185,3 @@ def tidy(value: Any, kind: Any = "PlanDefinition") -> Any:
 def refusal(label: str, path: str, why: str) -> UserError:
     """One sentence: which resource, where in it, what is wrong."""
     return UserError(f"{label}, `{path}`: {why}." if path else f"{label}: {why}.")
-
-
-def shown(value: Any) -> str:
-    """A value as a message shows it, short."""
-    import json
-
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else text[:77] + "..."
