@@ -58,6 +58,9 @@ REFUSED = {
     ),
     "nothing found": (("evidence", "clearrance"), "clearance"),
     "no such file": (("protocols", "check", "missing.yaml"), "missing.yaml"),
+    "no such protocol to export": (("protocols", "export", "spravato"), "spravato-trd-84"),
+    "no such plan": (("protocols", "import", "missing.json"), "missing.json"),
+    "a plan that is a protocol": (("protocols", "import", "README.md"), "not JSON"),
     "unknown protocol to show": (("protocols", "show", "spravato"), "spravato-trd-84"),
 }
 
@@ -108,6 +111,43 @@ def test_protocols_check_names_the_line(capsys, tmp_path):
     code, _, err = run(capsys, "protocols", "check", str(file))
     assert code == 2
     assert "line 3" in err
+
+
+def test_a_protocol_goes_to_fhir_and_back(capsys, tmp_path):
+    import json
+
+    from euthymia.protocol import load
+
+    plan, document = tmp_path / "plan.json", tmp_path / "back.yaml"
+    code, out, _ = run(capsys, "protocols", "export", "spravato-trd-84")
+    assert code == 0
+    assert json.loads(out)["resourceType"] == "PlanDefinition"
+    assert run(capsys, "protocols", "export", "spravato-trd-84", "--out", str(plan))[0] == 0
+    assert plan.read_text(encoding="utf-8") == out
+    code, out, _ = run(capsys, "protocols", "import", str(plan))
+    assert code == 0
+    assert run(capsys, "protocols", "import", str(plan), "--out", str(document))[0] == 0
+    assert document.read_text(encoding="utf-8") == out
+    assert load(document) == load("spravato-trd-84")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b"[]", b'{"resourceType": "CarePlan"}', b"[" * 100_000, b"x" * 1_100_000]
+)
+def test_a_plan_that_cannot_be_read_leaves_no_file(capsys, tmp_path, content):
+    plan, document = tmp_path / "plan.json", tmp_path / "back.yaml"
+    plan.write_bytes(content)
+    code, out, err = run(capsys, "protocols", "import", str(plan), "--out", str(document))
+    assert code == 2
+    assert err.startswith("Error: ") and err.count("\n") == 1
+    assert "Traceback" not in err + out
+    assert [file.name for file in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_a_protocol_is_not_written_where_none_can_be(capsys):
+    code, _, err = run(capsys, "protocols", "export", "lithium", "--out", "/dev/null/plan.json")
+    assert code == 2
+    assert err.startswith("Error: cannot write /dev/null/plan.json") and err.count("\n") == 1
 
 
 def test_evidence_prints_value_unit_and_source(capsys):

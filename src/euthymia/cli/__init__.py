@@ -41,7 +41,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-protocols = typer.Typer(help="List, explain and check protocols.", rich_markup_mode=None)
+protocols = typer.Typer(help="List, explain, check and exchange protocols.", rich_markup_mode=None)
 app.add_typer(protocols, name="protocols", invoke_without_command=True)
 app.add_typer(trials.app, name="trial", invoke_without_command=True)
 app.command()(trials.validate)
@@ -409,7 +409,7 @@ def plasma(
 
 @protocols.callback()
 def _list(context: typer.Context) -> None:
-    """List the catalogue; or show or check one protocol."""
+    """List the catalogue; or show, check, export or import one protocol."""
     if context.invoked_subcommand is None:
         from euthymia.protocol import catalogue, load
 
@@ -439,6 +439,43 @@ def check(file: Annotated[Path, typer.Argument(help="A protocol file (YAML).")])
     if faults:
         raise typer.Exit(2)
     print(f"{file}: no faults found.")
+
+
+Written = Annotated[Path | None, typer.Option(help="File to write; default: print.")]
+
+
+@protocols.command()
+def export(
+    name: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or a file.")], out: Written = None
+) -> None:
+    """Write a protocol as a FHIR R4 PlanDefinition (JSON)."""
+    import json
+
+    from euthymia.protocol import load, to_plan_definition
+
+    _give(json.dumps(to_plan_definition(load(name)), indent=2, ensure_ascii=False), out)
+
+
+@protocols.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A PlanDefinition (JSON) that `export` wrote.")], out: Written = None
+) -> None:
+    """Read a FHIR R4 PlanDefinition back into a protocol file (YAML)."""
+    from euthymia.protocol import to_yaml
+    from euthymia.protocol.fhir import read_file
+
+    _give(to_yaml(read_file(str(file))).rstrip(), out)
+
+
+def _give(text: str, out: Path | None) -> None:
+    """Print a text, or write it to a file, whole or not at all."""
+    if out is None:
+        print(text)
+        return
+    from euthymia.course.store import write_whole
+
+    write_whole(out, lambda part: part.write_text(text + "\n", encoding="utf-8"))
+    print(out)
 
 
 if __name__ == "__main__":

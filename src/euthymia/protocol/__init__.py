@@ -1,6 +1,7 @@
 """The protocol: one document that says who is treated, with what, when, how watched, and when to stop.
 
-`load` reads one, `schedule` expands it in time, `explain` says it in plain words, `check` lists its faults.
+`load` reads one, `schedule` expands it in time, `explain` says it in plain words, `check` lists its faults;
+`to_plan_definition` and `from_plan_definition` carry it to FHIR and back.
 """
 
 from importlib import import_module
@@ -11,8 +12,10 @@ from euthymia.protocol.calendar import Administration, DailyTreatment, Design, S
 if TYPE_CHECKING:
     from euthymia.protocol.document import Protocol, json_schema
     from euthymia.protocol.expand import schedule
+    from euthymia.protocol.fhir import from_plan_definition, to_plan_definition
     from euthymia.protocol.loader import canonical_json, catalogue, check, fingerprint, load, loads
     from euthymia.protocol.plain_words import explain
+    from euthymia.protocol.writer import to_yaml
 
 __all__ = [
     "Administration",
@@ -25,10 +28,13 @@ __all__ = [
     "check",
     "explain",
     "fingerprint",
+    "from_plan_definition",
     "json_schema",
     "load",
     "loads",
     "schedule",
+    "to_plan_definition",
+    "to_yaml",
 ]
 
 # Read on first use: the schema costs more to import than a `--help` may take.
@@ -43,6 +49,9 @@ _HOME = {
     "fingerprint": "loader",
     "load": "loader",
     "loads": "loader",
+    "from_plan_definition": "fhir",
+    "to_plan_definition": "fhir",
+    "to_yaml": "writer",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path as FilePath
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from euthymia.errors import UserError
 from euthymia.protocol.document import Protocol
-from euthymia.protocol.reader import Marked, read
+from euthymia.protocol.reader import Path, read
 from euthymia.protocol.safety import Unsound
 
 MAX_SHOWN = 20
@@ -68,17 +69,24 @@ def _text(name_or_path: str | FilePath) -> tuple[str, str]:
     given = str(name_or_path)
     if isinstance(name_or_path, str) and given in catalogue():
         return (files("euthymia.protocol") / "catalogue" / f"{given}.yaml").read_text("utf-8"), f"{given}.yaml"
+    text = text_in(given, "a protocol is a YAML text")
+    if text is None:
+        raise UserError(_unknown(given))
+    return text, FilePath(given).name
+
+
+def text_in(path: str, wanted: str) -> str | None:
+    """The text of a file, None where there is none. Raises UserError, saying what is `wanted`, if it cannot be read."""
     try:
-        path = FilePath(given)
-        if path.is_file():
-            with path.open("rb") as stream:
-                return stream.read(1_000_000).decode("utf-8"), path.name
+        if not FilePath(path).is_file():
+            return None
+        with FilePath(path).open("rb") as stream:
+            return stream.read(1_000_000).decode("utf-8")
     except UnicodeDecodeError:
-        raise UserError(f"{given}: not a text file in UTF-8; a protocol is a YAML text.") from None
+        raise UserError(f"{path}: not a text file in UTF-8; {wanted}.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a usable path"
-        raise UserError(f"{given!r}: cannot be read ({reason}).") from None
-    raise UserError(_unknown(given))
+        raise UserError(f"{path!r}: cannot be read ({reason}).") from None
 
 
 def _unknown(given: str) -> str:
@@ -99,19 +107,19 @@ def _parse(text: str, label: str) -> tuple[list[str], Protocol | None]:
     try:
         return [], Protocol.model_validate(marked.value)
     except ValidationError as error:
-        found = [item for detail in error.errors() for item in _located(detail, marked)]
+        found = [(marked.line(path), f"{_shown(path)}{what}") for path, what in faults(error)]
         found.sort(key=lambda item: item[0])
         return [f"{label}, line {line}: {what}" for line, what in found], None
 
 
-def _located(detail: Any, marked: Marked) -> list[tuple[int, str]]:
-    cause = detail.get("ctx", {}).get("error")
-    if isinstance(cause, Unsound):
-        return [(marked.line(path), f"{_shown(path)}{_stopped(message)}") for path, message in cause.problems]
+def faults(error: ValidationError) -> Iterator[tuple[Path, str]]:
+    """Every fault that checking a document found: its path in the document, and a clause with its stop."""
     from euthymia.protocol.messages import sentence
 
-    path = tuple(detail["loc"])
-    return [(marked.line(path), f"{_shown(path)}{_stopped(sentence(detail))}")]
+    for detail in error.errors():
+        cause = detail.get("ctx", {}).get("error")
+        found = cause.problems if isinstance(cause, Unsound) else [(tuple(detail["loc"]), sentence(detail))]
+        yield from ((path, _stopped(what)) for path, what in found)
 
 
 def _stopped(clause: str) -> str:
