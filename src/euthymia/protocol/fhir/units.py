@@ -31,6 +31,8 @@ _SPELLED = {
     "{beat}": "beat",
     "{breath}": "breath",
     "{trial}": "trial",
+    "{session}": "session",
+    "{event}": "event",
     "L": "L liter litre",
 }
 UCUM = {word: code for code, spelled in _SPELLED.items() for word in spelled.split()}
