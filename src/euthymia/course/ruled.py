@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import polars as pl
 
@@ -19,7 +18,7 @@ from euthymia.course.result import Course, Provenance, Summary, course_frame
 from euthymia.course.simulate import MAXIMUM_WEEKS, prepare, simulate, simulate_schedule
 from euthymia.course.store import narrow, write_whole
 from euthymia.course.variants import Variants
-from euthymia.course.visits import ACTIONS, NONE, Found, Ruled, Visit, kinds, template, unsimulated
+from euthymia.course.visits import ACTIONS, Found, Ruled, Visit, kinds, template, unsimulated
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.errors import UserError
 from euthymia.harm.misuse import Misuse
@@ -246,6 +245,11 @@ def check(protocol: Protocol, calendar: Schedule, population: str) -> None:
             raise UserError(f"{protocol.name}: a session has no dose.")
 
 
+GROUP = 16 * BATCH
+"""Patients simulated side by side: many, so that batches stay full while most are done; not all, so that memory is
+bounded."""
+
+
 class Followed(NamedTuple):
     """Of some people: as in `RuledCourse`."""
 
@@ -324,16 +328,12 @@ def under_rules(
     own = Adherence.from_evidence(), RestingPressure.from_evidence(), Misuse.from_evidence()
     ruled = Ruled(protocol, kinds(protocol), setting, timing, daily, *own)
     n, parts = len(people), []
-
-    def one(start: int) -> tuple[int, Found]:
-        rows = np.minimum(np.arange(start, start + BATCH), n - 1)
-        return start, ruled.run(jax.tree.map(lambda x: np.asarray(x)[rows], people))
-
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for start, batch in pool.map(one, range(0, n, BATCH)):
-            parts.append(_cut(batch, people.take(start, min(start + BATCH, n)), protocol))
+        for start in range(0, n, GROUP):
+            group = people.take(start, min(start + GROUP, n))
+            parts.append(_followed(ruled.run(group, pool), group, protocol))
             if progress:
-                progress(min(start + BATCH, n), n)
+                progress(min(start + GROUP, n), n)
     width = max((x.shape[1] for f in parts for x in f.sessions.values()), default=0)
     found = Followed(
         {name: np.concatenate([f.values[name] for f in parts]) for name in parts[0].values},
@@ -368,60 +368,59 @@ def _wide(x: np.ndarray, width: int) -> np.ndarray:
     return np.pad(x, ((0, 0), (0, width - x.shape[1])), constant_values=np.nan)
 
 
-def _cut(batch: Found, people: Patients, protocol: Protocol) -> Followed:
-    """The people of a batch, without those who only fill it."""
+def _followed(found: Found, people: Patients, protocol: Protocol) -> Followed:
+    """What a group went through, as tables."""
     n = len(people)
-    values = {name: x.T[:n] for name, x in batch.values.items()}
-    given = np.stack([v.action[:n] == GIVE for v in batch.visits])
-    numbers = np.cumsum(given, 0) - 1
-    most = int(given.sum(0).max(initial=0))
+    cumulative_mg, given = np.zeros(n), np.zeros(n, int)
+    in_order: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    for visit in found.visits:
+        cumulative_mg[visit.who] += visit.mg
+        rows = np.flatnonzero(visit.action == GIVE)
+        for name, x in visit.harms.items():
+            in_order.setdefault(name, []).append((visit.who[rows], given[visit.who[rows]], x[rows]))
+        given[visit.who[rows]] += 1
     sessions = {}
-    for name, x in batch.sessions.items():
-        sessions[name] = np.full((n, most), np.nan)
-        visit, who = np.nonzero(given)
-        sessions[name][who, numbers[visit, who]] = x[visit, who]
-    time_h = DAY_H * np.arange(values["MADRS"].shape[1])
-    active = given if batch.sessions else np.zeros_like(given)
-    in_all = Given(batch.given_mg[:, :n].sum(0), active.sum(0))
-    none = np.cumsum(given, 0)[-1] == 0
-    strongest = {name: np.where(none[:, None], 0.0, np.where(np.isnan(x), -np.inf, x)) for name, x in sessions.items()}
-    table = patient_outcomes(people, in_all, time_h, values, strongest)
-    table = table.with_columns(misuse_begins_day=pl.Series(batch.misuse_d[:n])).rename({"misuse_begins_day": MISUSE})
-    table = table.with_columns(pl.when(pl.col(MISUSE).is_finite()).then(pl.col(MISUSE)).alias(MISUSE))
-    return Followed(values, sessions, table, _ledger(batch, people, protocol))
+    for name, pieces in in_order.items():
+        sessions[name] = np.full((n, int(given.max())), np.nan)
+        for who, number, x in pieces:
+            sessions[name][who, number] = x
+    time_h = DAY_H * np.arange(found.values["MADRS"].shape[1])
+    in_all = Given(cumulative_mg, given if sessions else np.zeros(n, int))
+    strongest = {
+        name: np.where((given == 0)[:, None], 0.0, np.where(np.isnan(x), -np.inf, x)) for name, x in sessions.items()
+    }
+    table = patient_outcomes(people, in_all, time_h, found.values, strongest)
+    begins = pl.Series(MISUSE, found.misuse_d)
+    table = table.with_columns(pl.when(begins.is_finite()).then(begins).alias(MISUSE))
+    return Followed(found.values, sessions, table, _ledger(found, people, protocol))
 
 
-def _ledger(batch: Found, people: Patients, protocol: Protocol) -> pl.DataFrame:
+def _ledger(found: Found, people: Patients, protocol: Protocol) -> pl.DataFrame:
     """One row per visit, in the order of patient and day."""
-    n = len(people)
     names = [phase.name for phase in protocol.phases]
+    index = np.asarray(people.index)
     frames = []
-    for k, visit in enumerate(batch.visits):
-        rows = np.flatnonzero(visit.action[:n] != NONE)
-        harms = {name: x[k][rows] for name, x in batch.sessions.items()}
-        nothing = np.full(len(rows), np.nan)
-        frames.append(
-            pl.DataFrame(
-                {
-                    "patient": np.asarray(people.index)[rows],
-                    "visit": np.full(len(rows), k),
-                    "day": np.round(np.asarray(visit.place.time_h)[rows] / DAY_H).astype(int),
-                    "action": [ACTIONS[a] for a in visit.action[rows]],
-                    "phase": [names[int(p)] for p in np.asarray(visit.place.phase)[rows]],
-                    "session": np.asarray(visit.place.given)[rows].astype(int),
-                    "dose": np.where(visit.action == GIVE, visit.decision.dose, np.nan)[rows],
-                    "dose mg": np.where(visit.action == GIVE, visit.decision.dose_mg, np.nan)[rows],
-                    **{name: visit.seen[name][rows] for name in ("MADRS", "SBP", "DBP")},
-                    "peak CADSS": harms.get("peak dissociation", nothing),
-                    "highest SBP": visit.seen["SBP"][rows] + harms.get("peak systolic rise", nothing),
-                    **{name: visit.seen[name][rows] for name in ("drug liking", "early returns")},
-                    "next day": [int(d) if np.isfinite(d) else None for d in visit.due[rows]],
-                    "fired": _who_spoke(visit, rows, FIRED),
-                    "missing": _who_spoke(visit, rows, MISSING),
-                },
-                schema=LEDGER,
-            )
-        )
+    for visit in found.visits:
+        given = visit.action == GIVE
+        nothing = np.full(len(visit.who), np.nan)
+        columns = {
+            "patient": index[visit.who],
+            "visit": np.zeros(len(visit.who), int),
+            "day": np.round(np.asarray(visit.place.time_h) / DAY_H).astype(int),
+            "action": [ACTIONS[a] for a in visit.action],
+            "phase": [names[int(p)] for p in np.asarray(visit.decision.phase)],
+            "session": np.asarray(visit.place.given).astype(int),
+            "dose": np.where(given, visit.decision.dose, np.nan),
+            "dose mg": np.where(given, visit.decision.dose_mg, np.nan),
+            **{name: visit.seen[name] for name in ("MADRS", "SBP", "DBP")},
+            "peak CADSS": visit.harms.get("peak dissociation", nothing),
+            "highest SBP": visit.seen["SBP"] + visit.harms.get("peak systolic rise", nothing),
+            **{name: visit.seen[name] for name in ("drug liking", "early returns")},
+            "next day": [int(d) if np.isfinite(d) else None for d in visit.due],
+            "fired": _who_spoke(visit, FIRED),
+            "missing": _who_spoke(visit, MISSING),
+        }
+        frames.append(pl.DataFrame(columns, schema=LEDGER))
     return (
         pl.concat(frames)
         .sort("patient", "day", maintain_order=True)
@@ -430,10 +429,10 @@ def _ledger(batch: Found, people: Patients, protocol: Protocol) -> pl.DataFrame:
     )
 
 
-def _who_spoke(visit: Visit, rows: np.ndarray, what: int) -> list[str]:
-    """For each row, the rules that said so."""
-    found = [""] * len(rows)
+def _who_spoke(visit: Visit, what: int) -> list[str]:
+    """For each patient, the rules that said so."""
+    found = [""] * len(visit.who)
     for rule, x in visit.said.items():
-        for j in np.flatnonzero(x[rows] == what):
+        for j in np.flatnonzero(x == what):
             found[j] += f"; {rule}" if found[j] else rule
     return found

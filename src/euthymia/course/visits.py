@@ -6,7 +6,8 @@ for one patient. A day with a session has the steps of any session, the days aft
 protocol whose rules never speak gives, step for step, the course without rules. Visits fall on whole days.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from jax import Array, lax
 from scipy.special import ndtr
 
 from euthymia import evidence
-from euthymia.course.batch import WATCHED, WIDE, Bound, bind, chain_of, session_harms
+from euthymia.course.batch import BATCH, WATCHED, WIDE, Bound, bind, chain_of, session_harms
 from euthymia.course.engine import Segments
 from euthymia.course.setting import Setting, Timing
 from euthymia.course.symptoms import effects, symptoms
@@ -38,10 +39,12 @@ from euthymia.protocol.words import BEFORE_CHECKS, CONDITIONS, MEASURES, OF_THE_
 
 LONGEST_D = 28
 """Days the engine goes on at most before it looks again, whether or not a visit is due."""
+SAME_STEPS_D = 4
+"""From so many days after a session on, all days have the same steps."""
 STATES = ("functional", "labile", "consolidated")
 ACTIONS = ("give", "hold", "stop", "missed")
 """What became of a visit: as decided, or the patient did not come."""
-MISSED, NONE = 3, -1
+MISSED = 3
 BY_DAY = (
     "fluctuation",
     "dissociation session",
@@ -130,50 +133,76 @@ def template(protocol: Protocol, calendar: Schedule) -> tuple[Schedule, np.ndarr
 class Carried(NamedTuple):
     """Between visits: modes of the drug and states of the brain."""
 
-    modes: Array
-    states: dict[str, Array]
+    modes: Any
+    states: dict[str, Any]
 
 
 @eqx.filter_jit
-def _bind(setting: Setting, patients: Patients) -> Bound:
-    return bind(setting, patients)
+def _bind(setting: Setting, patients: Patients) -> tuple[Bound, Carried]:
+    """The linear system of some patients, and where they begin: no drug, the brain at rest."""
+    bound = bind(setting, patients)
+    return bound, Carried(jnp.zeros_like(bound.rates), chain_of(setting, patients).initial())
+
+
+def _segments(setting: Setting, timing: Timing, patients: Patients, bound: Bound, share: Any) -> Segments:
+    drive = bound.drive(timing, bound.entries * share[:, None])
+    return Segments(chain_of(setting, patients), drive, timing.steps, ("occupancy", "surge", "bdnf"))
+
+
+def _onward(segments: Segments, start: Any, past: Array, i: Any) -> tuple[Any, dict[str, Array]]:
+    """One segment for all but those who are past their days; and the peaks within it."""
+    new, (*_, peaks) = segments.run(start, i)
+    return jax.tree.map(lambda x, old: jnp.where(past, old, x), new, start), peaks
+
+
+def _plastic(now: Any) -> Array:
+    return jnp.stack([now[1][name] for name in STATES])
 
 
 @eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
-def _advance(
+def _with_dose(
     setting: Setting, timing: Timing, patients: Patients, bound: Bound, carried: Carried, share: Any, days: Any
 ) -> tuple[Carried, Array, dict[str, Array]]:
-    """From one visit to the next: what is carried on, plasticity at the end of each day [days, 3, patients], and the
-    peak of each watched signal in the first day. share: of each entry's dose [entries, patients]; days: until the next
-    visit, [patients]."""
-    drive = bound.drive(timing, bound.entries * share[:, None])
-    segments = Segments(chain_of(setting, patients), drive, timing.steps, ("occupancy", "surge", "bdnf"))
+    """From a session to the next visit: what is carried on, plasticity at the end of each day [days, 3, patients], and
+    the peak of each watched signal in the first day. share: of each entry's dose [entries, patients]; days: until the
+    next visit, [patients]."""
+    segments = _segments(setting, timing, patients, bound, share)
     first_day = timing.observed[1] + 1
-
-    def onward(start, past: Array, i):
-        (modes, states), (*_, peaks) = segments.run(start, i)
-        return jax.tree.map(lambda new, old: jnp.where(past, old, new), (modes, states), start), peaks
 
     def in_first_day(i, at):
         now, highest = at
-        now, peaks = onward(now, days < 1, i)
+        now, peaks = _onward(segments, now, days < 1, i)
         return now, {n: jnp.maximum(highest[n], peaks[n]) for n in WATCHED}
 
-    def plastic(now) -> Array:
-        return jnp.stack([now[1][name] for name in STATES])
-
-    start = carried.modes, carried.states
     lowest = {n: jnp.full(days.shape, -jnp.inf) for n in WATCHED}
-    now, peaks = lax.fori_loop(0, first_day, in_first_day, (start, lowest))
-    daily = jnp.zeros((LONGEST_D + 1, len(STATES), len(days))).at[1].set(plastic(now))
+    now, peaks = lax.fori_loop(0, first_day, in_first_day, (tuple(carried), lowest))
+    daily = jnp.zeros((LONGEST_D + 1, len(STATES), len(days))).at[1].set(_plastic(now))
 
     def later_day(k, at):
         now, daily = at
-        now, _ = onward(now, days < k, first_day + k - 2)
-        return now, daily.at[k].set(plastic(now))
+        now, _ = _onward(segments, now, days < k, first_day + k - 2)
+        return now, daily.at[k].set(_plastic(now))
 
     now, daily = lax.fori_loop(2, days.max() + 1, later_day, (now, daily))
     return Carried(*now), daily, peaks
+
+
+@eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
+def _without_dose(
+    setting: Setting, timing: Timing, patients: Patients, bound: Bound, carried: Carried, days: Any, since: Any
+) -> tuple[Carried, Array]:
+    """The same where nobody is given anything. since: whole days since their last session, at most `SAME_STEPS_D`."""
+    segments = _segments(setting, timing, patients, bound, jnp.zeros((len(bound.entries), len(days))))
+    daily = jnp.zeros((LONGEST_D + 1, len(STATES), len(days)))
+
+    def day(k, at):
+        now, daily = at
+        # the steps of a day grow with the time since a session, and no more after the last day of the template
+        now, _ = _onward(segments, now, days < k, timing.observed[1] + jnp.clip(since + k - 1, 1, LONGEST_D - 1))
+        return now, daily.at[k].set(_plastic(now))
+
+    now, daily = lax.fori_loop(1, days.max() + 1, day, (tuple(carried), daily))
+    return Carried(*now), daily
 
 
 @eqx.filter_jit
@@ -203,20 +232,31 @@ def _symptoms(setting: Setting, timing: Timing, patients: Patients, draws: Any, 
 
 
 class Visit(NamedTuple):
-    """One visit of every patient of a batch. action: number in `ACTIONS`, `NONE` for who had no visit; place: which
-    session was due; decision: what was decided; said: by rule, also what was said in the session; seen: readings."""
+    """Visits of some patients, each on a day of their own; arrays [patients] of this visit.
 
+    who: their numbers within the group; action: number in `ACTIONS`; place: which session was due; decision: what was
+    decided; due: day of the next visit, infinite after the last; said: by rule, also what was said in the session;
+    seen: readings; harms: of the session, NaN without a dose.
+    """
+
+    who: np.ndarray
     action: np.ndarray
     place: Place
     decision: Decision
     due: np.ndarray
-    said: Mapping[str, np.ndarray]
-    seen: Mapping[str, np.ndarray]
+    said: dict[str, np.ndarray]
+    seen: dict[str, np.ndarray]
+    harms: dict[str, np.ndarray]
+
+    @property
+    def mg(self) -> np.ndarray:
+        """Given, of whatever the session gives."""
+        return np.where(self.action == GIVE, np.nan_to_num(self.decision.dose_mg), 0.0)
 
 
 @dataclass(frozen=True)
 class Ruled:
-    """What all batches of a course under rules share. setting, timing: of the `template`; daily: the timing of the
+    """What all patients of a course under rules share. setting, timing: of the `template`; daily: the timing of the
     whole course, observed once a day; adherence, pressure, misuse: of virtual patients."""
 
     protocol: Protocol
@@ -232,158 +272,213 @@ class Ruled:
     def horizon_d(self) -> int:
         return len(self.daily.observe_h) - 1
 
-    def run(self, patients: Patients) -> "Found":
-        """All visits of one batch."""
-        return _Batch(self, patients).run()
+    def run(self, patients: Patients, pool: Executor) -> "Found":
+        """All visits of a group of patients."""
+        return _Group(self, patients, pool).run()
 
 
 class Found(NamedTuple):
-    """values: by name, [days, patients]; sessions: by name, [visits, patients], NaN at visits without a dose; visits:
-    in order; given_mg: of ketamine by visit, [visits, patients]; misuse_d: day on which misuse begins, infinite where
-    it does not, [patients]."""
+    """values: by name, [patients, days]; visits: in the order simulated; misuse_d: day on which misuse begins, infinite
+    where it does not, [patients]."""
 
     values: dict[str, np.ndarray]
-    sessions: dict[str, np.ndarray]
     visits: list[Visit]
-    given_mg: np.ndarray
     misuse_d: np.ndarray
 
 
-class _Batch:
-    """The visits of some patients, one after the other. Each patient is at a day of their own."""
+class _Group:
+    """Patients on their way from visit to visit, each at a day of their own.
 
-    def __init__(self, ruled: Ruled, patients: Patients):
-        self.ruled, self.patients, self.n = ruled, patients, len(patients)
-        days = np.arange(ruled.horizon_d + 1)
+    In every round whoever is due is seen and decided on, and all go on to their next visit; the compiled engine takes
+    them `BATCH` at a time, those with a dose apart from those without. Who shares a batch changes nobody's numbers.
+    """
+
+    def __init__(self, ruled: Ruled, patients: Patients, pool: Executor):
+        self.ruled, self.patients, self.pool, self.n = ruled, patients, pool, len(patients)
+        n, days = self.n, np.arange(ruled.horizon_d + 1)
         streams = dict.fromkeys(BY_DAY, days) | {"rating": 24 * 60 * days} | dict.fromkeys(OWN, np.zeros(1))
-        self.draws = normals(patients.seed, streams, patients.index, compiled=True)
-        self.z = {name: np.asarray(self.draws[name]) for name in streams}
-        self.moved = np.asarray(_ups_and_downs(patients, DAY_H * days, self.z["fluctuation"]))
-        self.who = np.arange(self.n)
-        self.day = np.zeros(self.n, int)
-        self.due = np.zeros(self.n)  # day of the next visit, infinite after the last
-        self.since = np.full((2, self.n), np.inf)  # hours since the last two sessions
-        self.place = Place(*(np.full(self.n, getattr(Place(), f.name), float) for f in fields(Place)))
-        self.cumulative_mg = np.zeros(self.n)
+
+        def drawn(people: Patients) -> dict[str, np.ndarray]:
+            found = normals(people.seed, streams, people.index, compiled=True)
+            z = {name: np.asarray(found[name]) for name in streams}
+            return z | {"moved": np.asarray(_ups_and_downs(people, DAY_H * days, z["fluctuation"]))}
+
+        parts = self._each(np.arange(n), drawn)
+        self.z = {name: np.concatenate([p[name] for p in parts], axis=1)[:, :n] for name in parts[0]}
+        if ruled.kinds:
+            bound = self._each(np.arange(n), lambda people: jax.tree.map(np.asarray, _bind(ruled.setting, people)))
+            self.bound, self.carried = jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., :n], *bound)
+        self.day = np.zeros(n, int)
+        self.due = np.zeros(n)  # day of the next visit, infinite after the last
+        self.since = np.full((2, n), np.inf)  # hours since the last two sessions
+        self.place = Place(*(np.full(n, getattr(Place(), f.name), float) for f in fields(Place)))
+        self.cumulative_mg = np.zeros(n)
         self.value = ruled.misuse.value(self.z["own value"][0])
-        self.high, self.craving, self.early_returns = np.zeros((3, self.n))
-        self.misuse_d = np.full(self.n, np.inf)
-        self.last = {name: np.zeros(self.n) for name in ("SBP", "DBP", "CADSS")}  # highest, of the last session
+        self.high, self.craving, self.early_returns = np.zeros((3, n))
+        self.misuse_d = np.full(n, np.inf)
+        self.last = {name: np.zeros(n) for name in ("SBP", "DBP", "CADSS")}  # highest, of the last session
         self.before: dict[str, np.ndarray] = {}
-        self.baseline = np.full(self.n, np.nan)
-        self.responded = np.zeros(self.n)
-        self.plastic = np.zeros((ruled.horizon_d + 1, len(STATES), self.n))
-        self.given_on = np.zeros((ruled.horizon_d + 1, self.n), bool)
+        self.baseline = np.full(n, np.nan)
+        self.responded = np.zeros(n)
+        self.plastic = np.zeros((ruled.horizon_d + 1, len(STATES), n))
+        self.given_on = np.zeros((ruled.horizon_d + 1, n), bool)
+
+    def _each(self, who: np.ndarray, work: Callable[..., Any], *arrays: np.ndarray) -> list[Any]:
+        """`work` on `BATCH` patients at a time, the last of them repeated where there are fewer; arrays: more of each
+        patient, [..., who]."""
+
+        def one(first: int) -> Any:
+            at = np.minimum(np.arange(first, first + BATCH), len(who) - 1)
+            people = jax.tree.map(lambda x: np.asarray(x)[who[at]], self.patients)
+            return work(people, *(x[..., at] for x in arrays))
+
+        return list(self.pool.map(one, range(0, len(who), BATCH)))
 
     def run(self) -> Found:
-        ruled, chain = self.ruled, chain_of(self.ruled.setting, self.patients)
-        bound = _bind(ruled.setting, self.patients) if ruled.kinds else None
-        carried = Carried(jnp.zeros_like(bound.rates), chain.initial()) if bound else None
         visits: list[Visit] = []
-        sessions: list[dict[str, np.ndarray]] = []
-        given_mg: list[np.ndarray] = []
-        while (self.day < ruled.horizon_d).any():
-            visit = self._visit()
-            given = visit.action == GIVE
-            mg = np.where(given, np.nan_to_num(visit.decision.dose_mg), 0.0)
-            days = self._days_until_due(visit)
-            if bound is not None and carried is not None:
-                share = self._shares(mg, np.asarray(visit.place.phase, int))
-                carried, daily, peak = _advance(ruled.setting, ruled.timing, self.patients, bound, carried, share, days)
-                self._keep(np.asarray(daily), days)
-                visit, harms = self._in_session(visit, peak)
-                self._learn(np.where(given, harms["peak S-ketamine"], 0.0), given, days)
-                sessions.append({name: np.where(given, x, np.nan) for name, x in harms.items()})
-            self.given_on[self.day[given], self.who[given]] = True
-            self.cumulative_mg += mg
-            self.since = np.where(given, np.stack([np.zeros(self.n), self.since[0]]), self.since) + DAY_H * days
-            self.day = self.day + days
-            given_mg.append(mg)
+        while len(active := np.flatnonzero(self.day < self.ruled.horizon_d)):
+            visit = self._visit(active[self.due[active] <= self.day[active]])
+            days = self._days_until_due(active)
+            given = visit.who[visit.action == GIVE]
+            if self.ruled.kinds:
+                visit = self._go_on(visit, active, days)
+            self.given_on[self.day[given], given] = True
+            self.cumulative_mg[visit.who] += visit.mg
+            self.since[1, given], self.since[0, given] = self.since[0, given], 0.0
+            self.since[:, active] += DAY_H * days
+            self.day[active] += days
             visits.append(visit)
-        by_visit = {name: np.stack([s[name] for s in sessions]) for name in sessions[0]} if sessions else {}
-        return Found(self._values(), by_visit, visits, np.stack(given_mg), self.misuse_d)
+        return Found(self._values(), visits, self.misuse_d)
 
-    def _visit(self) -> Visit:
-        """Observe and decide, for whoever is due."""
-        here = (self.due <= self.day) & (self.day < self.ruled.horizon_d)
-        place = replace(self.place, time_h=DAY_H * self.day.astype(float), since_h=self.since[0])
-        seen = self._seen()
-        chart = self._chart(place, seen)
+    def _visit(self, who: np.ndarray) -> Visit:
+        """Observe and decide."""
+        day = self.day[who]
+        place = Place(*(getattr(self.place, f.name)[who] for f in fields(Place)))
+        place = replace(place, time_h=DAY_H * day.astype(float), since_h=self.since[0, who])
+        seen = self._seen(who)
+        chart = self._chart(who, place, seen)
         decision = decide(self.ruled.protocol, chart)
-        missed = (
-            here & (place.given > 0) & (ndtr(self.z["missed"][self.day, self.who]) < self.ruled.adherence.missed_visit)
-        )
-        came = here & ~missed
-        action = np.where(came, decision.action, np.where(missed, MISSED, NONE))
+        stays_away = ndtr(self.z["missed"][day, who]) < self.ruled.adherence.missed_visit
+        missed = (place.given > 0) & stays_away
+        action = np.where(missed, MISSED, decision.action)
         again_h, again = postponed(self.ruled.protocol, place, self.ruled.adherence.returns_after)
-        self.place = _chosen(came, decision.place, _chosen(missed, again, place))
-        self.responded = np.where(came, np.maximum(self.responded, chart.responded), self.responded)
-        self.before = {name: np.where(came, x, self.before.get(name, np.nan)) for name, x in seen.items()}
+        for f in fields(Place):
+            getattr(self.place, f.name)[who] = np.where(missed, getattr(again, f.name), getattr(decision.place, f.name))
+        self.responded[who] = np.where(missed, self.responded[who], chart.responded)
+        for name, x in seen.items():
+            last = self.before.setdefault(name, np.full(self.n, np.nan))
+            last[who] = np.where(missed, last[who], x)
         wait_h = np.where(missed, again_h, decision.next_h)
-        self.due = np.where(here, self.day + np.ceil(wait_h / DAY_H - 1e-9), self.due)
-        said = {rule: np.where(came, x, QUIET).astype(np.int8) for rule, x in decision.said.items()}
-        seen = {name: np.where(came, x, np.nan) for name, x in seen.items()}
-        return Visit(action, place, decision, self.due, said, seen)
+        self.due[who] = day + np.ceil(wait_h / DAY_H - 1e-9)
+        said = {rule: np.where(missed, QUIET, x).astype(np.int8) for rule, x in decision.said.items()}
+        seen = {name: np.where(missed, np.nan, x) for name, x in seen.items()}
+        return Visit(who, action, place, decision, self.due[who], said, seen, {})
 
-    def _seen(self) -> dict[str, np.ndarray]:
+    def _seen(self, who: np.ndarray) -> dict[str, np.ndarray]:
         """Readings at a visit, before any dose."""
-        day, who, z = self.day, self.who, self.z
-        own = self.plastic[day, :, who].T, self.moved[day, who]
-        true = _madrs(self.ruled.setting, self.patients, DAY_H * day.astype(float), self.since, *own)
+        day, z = self.day[who], self.z
+        arrays = DAY_H * day.astype(float), self.since[:, who], self.plastic[day, :, who].T, z["moved"][day, who]
+        found = self._each(who, lambda people, *x: np.asarray(_madrs(self.ruled.setting, people, *x)), *arrays)
+        true = np.concatenate([np.zeros(0), *found])[: len(who)]
         noise = evidence.value("depression.rating_noise")
-        ill = np.asarray(self.patients.baseline_madrs) > 0
+        ill = np.asarray(self.patients.baseline_madrs)[who] > 0
         rated = np.where(ill, np.clip(np.round(true + noise * z["rating"][day, who]), 0, MADRS_MAXIMUM), 0.0)
-        self.baseline = np.where(np.isnan(self.baseline), rated, self.baseline)
-        systolic = self.ruled.pressure.systolic(z["own systolic"][0], z["resting systolic"][day, who])
+        self.baseline[who] = np.where(np.isnan(self.baseline[who]), rated, self.baseline[who])
+        systolic = self.ruled.pressure.systolic(z["own systolic"][0, who], z["resting systolic"][day, who])
         diastolic = self.ruled.pressure.diastolic(systolic, z["resting diastolic"][day, who])
-        liking = self.ruled.misuse.liking(self.value, self.high, z["liking reading"][day, who])
+        liking = self.ruled.misuse.liking(self.value[who], self.high[who], z["liking reading"][day, who])
         return {
             "MADRS": rated,
             "SBP": np.round(systolic),
             "DBP": np.round(diastolic),
-            "drug liking": np.where(self.place.given > 0, liking, NEUTRAL),
-            "early returns": self.early_returns.copy(),
+            "drug liking": np.where(self.place.given[who] > 0, liking, NEUTRAL),
+            "early returns": self.early_returns[who],
         }
 
-    def _chart(self, place: Place, seen: Mapping[str, np.ndarray]) -> Chart:
+    def _chart(self, who: np.ndarray, place: Place, seen: Mapping[str, np.ndarray]) -> Chart:
         """What a virtual clinic knows: it makes every check, and weighs what is to be weighed and goes on."""
         protocol, people = self.ruled.protocol, self.patients
         measures: dict[str, Any] = {**NORMAL, **seen}
-        measures["MADRS improvement"] = 100 * (1 - seen["MADRS"] / np.maximum(self.baseline, 1.0))
-        measures |= {"weight": people.weight_kg, "age": people.age_y, "cumulative ketamine": self.cumulative_mg}
-        measures |= {f"highest {name} of last session": x for name, x in self.last.items()}
-        measures |= {f"sessions in {days} days": self._sessions_within(days) for days in (7, 28)}
-        measures["failed antidepressant trials"] = people.failed_trials
+        measures["MADRS improvement"] = 100 * (1 - seen["MADRS"] / np.maximum(self.baseline[who], 1.0))
+        measures |= {"weight": np.asarray(people.weight_kg)[who], "age": np.asarray(people.age_y)[who]}
+        measures["failed antidepressant trials"] = np.asarray(people.failed_trials)[who]
+        measures["cumulative ketamine"] = self.cumulative_mg[who]
+        measures |= {f"highest {name} of last session": x[who] for name, x in self.last.items()}
+        measures |= {f"sessions in {days} days": self._sessions_within(who, days) for days in (7, 28)}
         for rule in protocol.eligibility.require:  # a scale that is not simulated lets everybody in
             if rule.limit.value is not None:
                 measures.setdefault(rule.measure, rule.limit.value.value)
         weighed = {rule.rule: 1.0 for rule in protocol.session.before if rule.weigh_when}
         chart = Chart(
             measures=measures,
-            before=self.before,
+            before={name: x[who] for name, x in self.before.items()},
             conditions=dict.fromkeys(CONDITIONS, 0.0),
             checks_h=dict.fromkeys((*BEFORE_CHECKS, *SAFEGUARDS), 0.0),
             signed=weighed,
-            responded=self.responded,
+            responded=self.responded[who],
             place=place,
         )
-        return replace(chart, responded=np.maximum(self.responded, state(protocol, "response", chart).yes))
+        return replace(chart, responded=np.maximum(self.responded[who], state(protocol, "response", chart).yes))
 
-    def _sessions_within(self, days: int) -> np.ndarray:
+    def _sessions_within(self, who: np.ndarray, days: int) -> np.ndarray:
         """Sessions in so many days before today."""
-        past = np.stack(
-            [self.given_on[np.maximum(self.day - k, 0), self.who] & (self.day >= k) for k in range(1, days)]
-        )
-        return past.sum(0).astype(float)
+        back = self.day[who] - np.arange(1, days)[:, None]
+        return (self.given_on[np.maximum(back, 0), who] & (back >= 0)).sum(0).astype(float)
 
-    def _days_until_due(self, visit: Visit) -> np.ndarray:
-        """How far the engine goes now, [patients]; 0 for who has come to the end."""
-        left = self.ruled.horizon_d - self.day
-        return np.clip(np.minimum(np.minimum(self.due - self.day, LONGEST_D), left), 0, None).astype(int)
+    def _days_until_due(self, who: np.ndarray) -> np.ndarray:
+        """How far the engine goes now."""
+        left = self.ruled.horizon_d - self.day[who]
+        return np.minimum(np.minimum(self.due[who] - self.day[who], LONGEST_D), left).astype(int)
+
+    def _go_on(self, visit: Visit, active: np.ndarray, days: np.ndarray) -> Visit:
+        """All to their next visit; the visit with what its sessions did."""
+        given = visit.action == GIVE
+        # those who go equally far share a batch: it goes as far as the one who goes farthest
+        far = np.zeros(self.n, int)
+        far[active] = days
+        dosed = visit.who[given][np.argsort(far[visit.who[given]], kind="stable")]
+        other = np.setdiff1d(active, dosed)
+        other = other[np.argsort(far[other], kind="stable")]
+        order = np.argsort(visit.who)
+        at = order[np.searchsorted(visit.who, dosed, sorter=order)]  # their places in this visit
+        peaks: dict[str, np.ndarray] = {}
+        if len(dosed):
+            share = self._shares(visit.mg[at], np.asarray(visit.place.phase, int)[at])
+            peaks = self._advance(dosed, far[dosed], share)
+        since = np.minimum(self.since[0, other] / DAY_H, SAME_STEPS_D).astype(int)
+        for days_since in np.unique(since).tolist():
+            some = other[since == days_since]
+            self._advance(some, far[some], None, days_since)
+        return self._in_session(visit, at, dosed, peaks, far[dosed]) if len(dosed) else visit
+
+    def _advance(
+        self, who: np.ndarray, days: np.ndarray, share: np.ndarray | None, since: int = 0
+    ) -> dict[str, np.ndarray]:
+        """Carry these patients on, and keep plasticity of the days gone through; peaks of the session, if there is.
+        since: without a dose, whole days since their last session, at most `SAME_STEPS_D`."""
+        setting, timing = self.ruled.setting, self.ruled.timing
+
+        def work(people: Patients, rows: np.ndarray, days: np.ndarray, *share: np.ndarray) -> Any:
+            bound, carried = jax.tree.map(lambda x: x[..., rows], (self.bound, self.carried))
+            if share:
+                found = _with_dose(setting, timing, people, bound, carried, share[0], days)
+            else:
+                found = _without_dose(setting, timing, people, bound, carried, days, np.asarray(since))
+            return jax.tree.map(np.asarray, found)
+
+        parts = self._each(who, work, who, days, *(() if share is None else (share,)))
+        together = jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., : len(who)], *parts)
+        carried, daily = together[:2]
+        for mine, new in zip(jax.tree.leaves(self.carried), jax.tree.leaves(carried), strict=True):
+            mine[..., who] = new
+        for k in range(1, int(days.max()) + 1):
+            gone = days >= k
+            self.plastic[self.day[who[gone]] + k, :, who[gone]] = daily[k][:, gone].T
+        return together[2] if share is not None else {}
 
     def _shares(self, mg: np.ndarray, phase: np.ndarray) -> np.ndarray:
-        """Of each entry of the template, how much of it this session is, [entries, patients]."""
-        of_kind = np.zeros((len(self.ruled.kinds), self.n))
+        """Of each entry of the template, how much of it a session is, [entries, patients]."""
+        of_kind = np.zeros((len(self.ruled.kinds), len(mg)))
         for k, kind in enumerate(self.ruled.kinds):
             whole = kind.session.dose_mg or 1.0
             mine = np.isin(phase, kind.phases) & ((np.abs(mg - whole) < 1e-9) if kind.exact else True)
@@ -391,58 +486,71 @@ class _Batch:
         kind_of_dose = [k for k, kind in enumerate(self.ruled.kinds) for _ in COMPOUNDS[kind.session.compound]]
         return of_kind[[kind_of_dose[dose] for dose, _ in self.ruled.setting.entries]]
 
-    def _keep(self, daily: np.ndarray, days: np.ndarray) -> None:
-        """Keep plasticity of the days that were gone through."""
-        for k in range(1, int(days.max()) + 1):
-            gone = days >= k
-            self.plastic[self.day[gone] + k, :, self.who[gone]] = daily[k][:, gone].T
+    def _in_session(
+        self, visit: Visit, at: np.ndarray, who: np.ndarray, peak: dict[str, np.ndarray], days: np.ndarray
+    ) -> Visit:
+        """What sessions did, and which of their own rules would have spoken; the dose counts as given in full.
 
-    def _in_session(self, visit: Visit, peak: dict[str, Array]) -> tuple[Visit, dict[str, np.ndarray]]:
-        """What the session did, and which of its own rules would have spoken; the dose counts as given in full."""
-        number = np.asarray(visit.place.given, int)
-        felt, pressure = (self.z[f"{name} session"][number, self.who] for name in ("dissociation", "blood pressure"))
-        harms = _harms(self.patients, peak, number.astype(float), felt, pressure)
-        found = {name: np.asarray(x) for name, x in harms.items()}
-        rise = found["peak systolic rise"]
-        ratio = evidence.value("blood_pressure.diastolic_ratio")
+        at: the places in the visit of those `who` were given a dose; days: until their next visit.
+        """
+        number = np.asarray(visit.place.given, int)[at]
+        felt, pressure = (self.z[f"{name} session"][number, who] for name in ("dissociation", "blood pressure"))
+        names = tuple(peak)
+
+        def work(people: Patients, earlier: np.ndarray, felt: np.ndarray, pressure: np.ndarray, *peaks: np.ndarray):
+            named = dict(zip(names, map(jnp.asarray, peaks), strict=True))
+            return jax.tree.map(np.asarray, _harms(people, named, earlier, felt, pressure))
+
+        parts = self._each(who, work, number.astype(float), felt, pressure, *peak.values())
+        found = {name: np.concatenate([p[name] for p in parts])[: len(who)] for name in parts[0]}
+        rise, ratio = found["peak systolic rise"], evidence.value("blood_pressure.diastolic_ratio")
         highest = {
-            "SBP": visit.seen["SBP"] + rise,
-            "DBP": visit.seen["DBP"] + ratio * rise,
+            "SBP": visit.seen["SBP"][at] + rise,
+            "DBP": visit.seen["DBP"][at] + ratio * rise,
             "CADSS": found["peak dissociation"],
         }
-        given, said = visit.action == GIVE, dict(visit.said)
-        self.last = {name: np.where(given, highest[name], x) for name, x in self.last.items()}
+        for name, x in highest.items():
+            self.last[name][who] = x
+        said = dict(visit.said)
         for rule, spoke in during(self.ruled.protocol, Chart(measures={**NORMAL, **highest})).said.items():
-            said[rule] = np.where(given, spoke, QUIET).astype(np.int8)
-        return visit._replace(said=said), found
+            said[rule] = np.full(len(visit.who), QUIET, np.int8)
+            said[rule][at] = spoke
+        harms = {name: np.full(len(visit.who), np.nan) for name in found}
+        for name, x in found.items():
+            harms[name][at] = x
+        self._learn(who, found["peak S-ketamine"], days)
+        return visit._replace(said=said, harms=harms)
 
-    def _learn(self, s_ketamine: np.ndarray, given: np.ndarray, days: np.ndarray) -> None:
-        """What the session taught about the drug, and what comes of it until the next visit."""
-        misuse, day, who, hours = self.ruled.misuse, self.day, self.who, DAY_H * days
-        self.high = np.where(given, misuse.high(s_ketamine), self.high)
-        self.craving = self.craving + np.where(given, misuse.learnt(self.value, self.high), 0.0)
-        returns = ndtr(self.z["early return"][day, who]) < misuse.chance(misuse.rate_return, self.craving, hours)
-        begins = ndtr(self.z["misuse"][day, who]) < misuse.chance(misuse.rate_misuse, self.craving, hours)
-        self.early_returns = self.early_returns + (returns & (days > 0))
-        self.misuse_d = np.where(begins & (days > 0), np.minimum(self.misuse_d, day + days), self.misuse_d)
-        self.craving = misuse.kept(self.craving, hours)
+    def _learn(self, who: np.ndarray, s_ketamine: np.ndarray, days: np.ndarray) -> None:
+        """What a session taught about the drug, and what comes of it until the next visit."""
+        misuse, day, hours = self.ruled.misuse, self.day[who], DAY_H * days
+        kept = misuse.kept(self.craving[who], self.since[0, who])
+        self.high[who] = misuse.high(s_ketamine)
+        craving = kept + misuse.learnt(self.value[who], self.high[who])
+        returns = ndtr(self.z["early return"][day, who]) < misuse.chance(misuse.rate_return, craving, hours)
+        begins = ndtr(self.z["misuse"][day, who]) < misuse.chance(misuse.rate_misuse, craving, hours)
+        self.early_returns[who] += returns
+        self.misuse_d[who] = np.where(begins, np.minimum(self.misuse_d[who], day + days), self.misuse_d[who])
+        self.craving[who] = craving
 
     def _values(self) -> dict[str, np.ndarray]:
-        """Symptoms once a day, [days, patients]."""
+        """Symptoms once a day, [patients, days]."""
         horizon, n = self.ruled.horizon_d, self.n
         since = np.full((2, horizon + 1, n), np.inf)
         for day in range(1, horizon + 1):
             before, session = since[:, day - 1], self.given_on[day - 1]
             since[:, day] = np.where(session, np.stack([np.zeros(n), before[0]]), before) + DAY_H
-        timing = replace(self.ruled.daily, since_session_h=since)
-        brain: Any = {name: self.plastic[:, k] for k, name in enumerate(STATES)}
-        values = _symptoms(self.ruled.setting, timing, self.patients, self.draws, brain)
-        return brain | {name: np.asarray(x) for name, x in values.items()}
 
+        def work(people: Patients, since: np.ndarray, moved: np.ndarray, rating: np.ndarray, plastic: np.ndarray):
+            timing = replace(self.ruled.daily, since_session_h=since)
+            brain: Any = dict(zip(STATES, plastic.transpose(1, 0, 2), strict=True))
+            draws = {"fluctuation": moved, "rating": rating}
+            values = brain | _symptoms(self.ruled.setting, timing, people, draws, brain)
+            return {name: np.asarray(x).T for name, x in values.items()}
 
-def _chosen(where: np.ndarray, a: Place, b: Place) -> Place:
-    """The one place where it is so, else the other."""
-    return Place(*(np.where(where, getattr(a, f.name), getattr(b, f.name)) for f in fields(Place)))
+        arrays = since, self.z["fluctuation"], self.z["rating"], self.plastic
+        parts = self._each(np.arange(n), work, *arrays)
+        return {name: np.concatenate([p[name] for p in parts])[:n] for name in parts[0]}
 
 
 def unsimulated(protocol: Protocol) -> tuple[str, ...]:
