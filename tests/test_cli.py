@@ -57,6 +57,11 @@ REFUSED = {
     ),
     "nothing found": (("evidence", "clearrance"), "clearance"),
     "no such file": (("protocols", "check", "missing.yaml"), "missing.yaml"),
+    "unknown protocol to explain": (("protocols", "explain", "spravato"), "spravato-trd-84"),
+    "a protocol explained where none can be": (
+        ("protocols", "explain", "lithium", "--out", "/dev/null/x"),
+        "cannot write into /dev/null/x",
+    ),
     "unknown protocol to show": (("protocols", "show", "spravato"), "spravato-trd-84"),
 }
 
@@ -99,6 +104,22 @@ def test_protocols_show_speaks_plainly(capsys):
     code, out, _ = run(capsys, "protocols", "show", "spravato-trd-84")
     assert code == 0
     assert "84 mg" in out and "clinician" in out
+
+
+def test_protocols_explain_writes_page_and_pdf(capsys, tmp_path, document):
+    file, out = tmp_path / "mine.yaml", tmp_path / "new"
+    file.write_text(document.text)
+    code, said, _ = run(capsys, "protocols", "explain", str(file), "--out", str(out))
+    assert code == 0 and str(out / "example.pdf") in said
+    assert {place.name for place in out.iterdir()} == {"example.html", "example.pdf"}
+
+
+def test_protocols_explain_writes_nothing_of_a_faulty_document(capsys, tmp_path, document):
+    file = tmp_path / "faulty.yaml"
+    file.write_text(document.with_lines(version="1"))
+    code, _, err = run(capsys, "protocols", "explain", str(file), "--out", str(tmp_path / "never"))
+    assert code == 2 and "faulty.yaml, line 3" in err
+    assert not (tmp_path / "never").exists()
 
 
 def test_protocols_check_names_the_line(capsys, tmp_path):

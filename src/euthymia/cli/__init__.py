@@ -348,7 +348,7 @@ def plasma(
 
 @protocols.callback()
 def _list(context: typer.Context) -> None:
-    """List the catalogue; or show or check one protocol."""
+    """List the catalogue; or read, compare, start or check protocols."""
     if context.invoked_subcommand is None:
         from euthymia.protocol import catalogue, load
 
@@ -361,10 +361,27 @@ def _list(context: typer.Context) -> None:
 
 @protocols.command()
 def show(name: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or a file.")]) -> None:
-    """Explain a protocol in plain words, with its calendar."""
-    from euthymia.protocol import explain, load
+    """Show a protocol in plain words, with its calendar."""
+    from euthymia.protocol import explain as in_plain_words
+    from euthymia.protocol import load
 
-    print(explain(load(name)))
+    print(in_plain_words(load(name)))
+
+
+@protocols.command()
+def explain(
+    name: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or a file.")],
+    out: Annotated[Path, typer.Option(help="Folder for the page and the PDF.")] = Path("explained"),
+) -> None:
+    """Write a protocol as a printable page and a PDF: flow chart, calendar, rules and how sure we are of each."""
+    from euthymia.protocol import load
+
+    document = load(name)
+    check_writable(out)
+    from euthymia.report.explained import write_explained
+
+    page, sheet = write_explained(document, out)
+    print(f"Page: {page}\nPDF:  {sheet}")
 
 
 @protocols.command()
