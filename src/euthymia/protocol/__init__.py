@@ -1,6 +1,7 @@
 """The protocol: one document that says who is treated, with what, when, how watched, and when to stop.
 
-`load` reads one, `schedule` expands it in time, `explain` says it in plain words, `check` lists its faults.
+`load` reads one, `schedule` expands it in time, `explain` says it in plain words, `check` lists its faults,
+`differences` tells what changed between two.
 """
 
 from importlib import import_module
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from euthymia.protocol.calendar import Administration, DailyTreatment, Design, Schedule
 
 if TYPE_CHECKING:
+    from euthymia.protocol.changes import differences
     from euthymia.protocol.document import Protocol, json_schema
     from euthymia.protocol.expand import schedule
     from euthymia.protocol.loader import canonical_json, catalogue, check, fingerprint, load, loads
@@ -23,6 +25,7 @@ __all__ = [
     "canonical_json",
     "catalogue",
     "check",
+    "differences",
     "explain",
     "fingerprint",
     "json_schema",
@@ -35,6 +38,7 @@ __all__ = [
 _HOME = {
     "Protocol": "document",
     "json_schema": "document",
+    "differences": "changes",
     "schedule": "expand",
     "explain": "plain_words",
     "canonical_json": "loader",

@@ -396,18 +396,19 @@ def _lines(protocol: Protocol) -> Iterator[str]:
     yield protocol.title
     yield f"{protocol.name} {protocol.version}: {STATUS[protocol.status]}."
     if protocol.summary:
-        yield from _folded(protocol.summary, "")
+        yield from folded(protocol.summary, "")
     yield f"For: {protocol.indication} (virtual population: {protocol.population})."
     for part in parts(protocol):
         yield ""
         yield part.title
         for item in part.items:
-            yield from _folded(f"{item}{' ' + item.url if item.url else ''}", "  ")
+            yield from folded(f"{item}{' ' + item.url if item.url else ''}", "  ")
     yield ""
-    yield from _folded(CLINICIAN, "")
+    yield from folded(CLINICIAN, "")
 
 
-def _folded(text: str, indent: str) -> list[str]:
+def folded(text: str, indent: str) -> list[str]:
+    """A text in lines for the terminal; with an indent, as an item of a list."""
     first = f"{indent}- " if indent else ""
     rest = " " * len(first)
     return wrap(
