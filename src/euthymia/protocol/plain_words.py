@@ -44,8 +44,8 @@ STATUS = {
     "research only": "for research only: not a regimen to treat with",
     "contrast": "shown for contrast only: NOT a treatment",
 }
-KINDS = {"absolute": "always", "relative": "a clinician may override, on record"}
-ACTIONS = ("continue_when", "stop_when", "widen_when", "step_back_when")
+KINDS = {"absolute": "always excluded", "relative": "excluded unless a clinician overrides it, on record"}
+BEFORE = {"hold_when": "hold the dose when", "weigh_when": "weigh whether to wait when"}
 PHASE_TOLD = (
     *("name", "doses", "until", "starts", "every", "dose", "dose_by_session"),
     *("drug", "widen_to", "while_", "note"),
@@ -147,15 +147,15 @@ def sentence(rule: Rule) -> str:
 def short(rule: Rule) -> str:
     """The matter of a rule in as few words as a chart has room for: what is checked, compared or required."""
     match rule:
+        case Requirement():
+            return str(rule.limit)
         case Exclusion():
             return rule.condition or together(rule.when or ())
         case BeforeRule():
-            return rule.check or together(rule.hold_when or rule.weigh_when or ())
-        case StopRule():
-            return together(rule.when)
+            return rule.check or together(condition_of(rule))
         case Safeguard():
             return rule.safeguard
-        case DecideRule():
+        case StopRule() | DecideRule():
             return together(condition_of(rule))
     return sentence(rule)
 
@@ -169,15 +169,20 @@ def set_by_clinic(rule: Rule) -> bool:
     return any(_numbers(getattr(rule, name)) for name in type(rule).model_fields)
 
 
-def action_of(rule: DecideRule) -> str:
-    """continue, stop, widen or step back."""
-    name = next(name for name in ACTIONS if getattr(rule, name) is not None)
-    return name.removesuffix("_when").replace("_", " ")
+def whens(rule: Rule) -> dict[str, When]:
+    """The conditions a rule looks at, by their field."""
+    names = [name for name in type(rule).model_fields if name == "when" or name.endswith("_when")]
+    return {name: when for name in names if (when := getattr(rule, name))}
 
 
-def condition_of(rule: DecideRule) -> When:
-    """When a decision is taken."""
-    return next(when for name in ACTIONS if (when := getattr(rule, name)) is not None)
+def action_of(rule: Rule) -> str:
+    """What a rule does when its condition holds, as its key says: continue, stop, hold and so on."""
+    return next(iter(whens(rule))).removesuffix("_when").replace("_", " ")
+
+
+def condition_of(rule: Rule) -> When:
+    """When a rule speaks."""
+    return next(iter(whens(rule).values()))
 
 
 def together(when: When) -> str:
@@ -199,30 +204,29 @@ def _told(rule: Rule) -> tuple[str, tuple[str, ...]]:
         case Warning():
             return rule.warning, ("warning",)
         case Requirement():
-            return str(rule.limit), ("measure", "at_least", "at_most")
+            return f"needs {rule.limit}", ("measure", "at_least", "at_most")
         case Exclusion():
-            return f"{short(rule)} ({KINDS[rule.kind]})", ("kind", "condition", "when")
+            return f"{short(rule)}: {KINDS[rule.kind]}", ("kind", "condition", "when")
         case BeforeRule():
             stands = f", which then stands for {rule.valid_for}" if rule.valid_for else ""
             if rule.check:
                 return f"check: {rule.check}{stands}", ("check", "valid_for")
-            if rule.hold_when:
-                return f"hold the dose when {together(rule.hold_when)}", ("hold_when",)
-            return f"weigh whether to wait when {together(rule.weigh_when or ())}", ("weigh_when",)
+            opening = BEFORE.get(name := next(iter(whens(rule))), f"{action_of(rule)} when")
+            return f"{opening} {short(rule)}", (name,)
         case ObserveRule():
             times = ", ".join(map(str, rule.at or ()))
             when = f"at {times}" if times else f"every {rule.every} for {rule.for_}"
             return f"watch {', '.join(rule.items)} {when}", ("items", "every", "for_", "at")
         case StopRule():
-            return f"stop when {together(rule.when)}", ("when",)
+            return f"end the session when {together(rule.when)}", ("when",)
         case Discharge():
             all_of = ", ".join(rule.all_of)
             return f"may leave no earlier than {rule.no_earlier_than}, with: {all_of}", ("no_earlier_than", "all_of")
         case AdjustRule():
-            when = f"after dose {rule.after_dose}, when {together(rule.when)}"
-            return f"{when}: dose to {rule.dose_to}", ("after_dose", "when", "dose_to")
+            after = f"after dose {rule.after_dose}" if rule.after_dose else "at any session"
+            return f"{after}, when {together(rule.when)}: dose to {rule.dose_to}", ("after_dose", "when", "dose_to")
         case DecideRule():
-            return f"{rule.at}: {action_of(rule)} when {together(condition_of(rule))}", ("at", *ACTIONS)
+            return f"{rule.at}: {action_of(rule)} when {short(rule)}", ("at", *whens(rule))
         case Safeguard():
             return _safeguard(rule), ("safeguard", "at_least", "at_most", "every", "valid_for")
     return "", ()

@@ -5,7 +5,7 @@ The chart is a column of steps; from a step, exits lead aside: not treated, held
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from markupsafe import Markup
 
@@ -120,15 +120,17 @@ def _before(protocol: Protocol) -> Step:
     confirmed = (*words.AT_EVERY_SESSION, "certified setting")
     at_each = [rule for rule in protocol.safeguards if rule.safeguard in confirmed]
     checks = _cited(rule for rule in rules if rule.check)
-    holds = _cited(rule for rule in rules if rule.hold_when)
-    weighs = _cited(rule for rule in rules if rule.weigh_when)
+    conditions = [rule for rule in rules if not rule.check]
+    by_action = {action: _cited(own) for action, own in groupby(sorted(conditions, key=action_of), action_of)}
+    holds, weighs, stops = (by_action.pop(action, ()) for action in ("hold", "weigh", "stop"))
     unmet = ("a check or a safeguard is not confirmed", "a reading that a rule needs is not known")
     close = tuple(f"less than {r.at_least} since the last session {_id(r)}" for r in protocol.safeguards if r.at_least)
     ways = [Exit(f"Hold: {retry_said(protocol)}", (*unmet, *holds, *close), "hold")]
     if weighs:
         ways.append(Exit("A clinician weighs whether to wait", weighs, "choice"))
     found = any(rule.kind == "absolute" for rule in protocol.eligibility.exclude)
-    ends = ("a reason never to treat has come up since",) * found
+    ways += [Exit(action.capitalize(), cited, "choice") for action, cited in by_action.items()]
+    ends = (*("a reason never to treat has come up since",) * found, *stops)
     ends += tuple(f"{r.at_most} sessions were given {_id(r)}" for r in protocol.safeguards if r.at_most)
     if ends:
         ways.append(Exit("The course ends", ends, "stop"))
