@@ -1,10 +1,13 @@
 """The explanation a clinician reads."""
 
+from typing import Self
+
 import pytest
+from pydantic import model_validator
 
 from euthymia import protocol
-from euthymia.protocol.plain_words import sentence, set_by_clinic
-from euthymia.protocol.rules import BeforeRule, Duration, Rule
+from euthymia.protocol.plain_words import action_of, sentence, set_by_clinic, short
+from euthymia.protocol.rules import BeforeRule, Duration, Rule, When
 
 NAMES = protocol.catalogue()
 
@@ -57,6 +60,21 @@ def test_a_key_the_words_do_not_know_is_said_as_it_is_written() -> None:
     row = {"rule": "T-1", "source": "a", "verified": "yes", "check": "fasting"}
     assert sentence(Timed.model_validate(row | {"lead time": "2 h"})) == "check: fasting; lead time: 2 h"
     assert sentence(Timed.model_validate(row)) == "check: fasting"
+    assert short(Timed.model_validate(row | {"lead time": "2 h"})) == "fasting; lead time: 2 h"
+
+
+def test_a_condition_under_a_key_the_words_do_not_know_is_said_by_that_key() -> None:
+    class Laddered(BeforeRule):
+        alert_when: When | None = None
+
+        @model_validator(mode="after")
+        def _what(self) -> Self:
+            return self
+
+    rule = Laddered.model_validate(
+        {"rule": "T-1", "source": "a", "verified": "yes", "alert when": {"SBP": "above 130 mmHg"}}
+    )
+    assert sentence(rule) == "alert when SBP above 130 mmHg" and action_of(rule) == "alert"
 
 
 def test_the_calendar_shows_the_course_if_no_rule_speaks() -> None:

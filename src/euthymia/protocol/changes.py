@@ -12,7 +12,7 @@ from typing import Any, Literal
 from euthymia.protocol import words
 from euthymia.protocol.document import Protocol
 from euthymia.protocol.expand import schedule
-from euthymia.protocol.plain_words import MARKS, SHOWN_H, SHOWN_WEEKS, folded, said, sentence
+from euthymia.protocol.plain_words import ABOUT, MARKS, SHOWN_H, SHOWN_WEEKS, folded, said, sentence
 from euthymia.protocol.quantity import Quantity
 from euthymia.protocol.rules import (
     AdjustRule,
@@ -194,8 +194,7 @@ def _rule(rule: Rule) -> _Thing:
     concerns = _OF_RULES.get(type(rule), CLINIC)
     if isinstance(rule, Safeguard):
         concerns = _OF_SAFEGUARDS.get(rule.safeguard, CLINIC)
-    about = ("rule", "source", "verified", "note")
-    content = tuple(_meaning_of(rule, name) for name in type(rule).model_fields if name not in about)
+    content = tuple(_meaning_of(rule, name) for name in type(rule).model_fields if name not in ABOUT)
     if isinstance(rule, Requirement):  # its limit is kept as it was written
         content = _meaning(rule.limit)
     facets: dict[str, tuple[Any, str]] = {

@@ -50,6 +50,7 @@ PHASE_TOLD = (
     *("name", "doses", "until", "starts", "every", "dose", "dose_by_session"),
     *("drug", "widen_to", "while_", "note"),
 )
+ABOUT = ("rule", "source", "verified", "note")
 SET_BY_CLINIC = "set by the clinic"
 IF_NO_RULE_SPEAKS = "This is the course if no rule speaks: a rule may hold, adjust, widen or stop it."
 CLINICIAN = (
@@ -141,7 +142,7 @@ def said(rule: Rule) -> Said:
 def sentence(rule: Rule) -> str:
     """What a rule says, without its note and marks. A key this text does not know is added as it is written."""
     text, told = _told(rule)
-    return text + _more(rule, {"rule", "source", "verified", "note", *told})
+    return text + _more(rule, {*ABOUT, *told})
 
 
 def short(rule: Rule) -> str:
@@ -152,7 +153,8 @@ def short(rule: Rule) -> str:
         case Exclusion():
             return rule.condition or together(rule.when or ())
         case BeforeRule():
-            return rule.check or together(condition_of(rule))
+            more = _more(rule, {*ABOUT, *_told(rule)[1]})
+            return (rule.check or together(condition_of(rule))) + more
         case Safeguard():
             return rule.safeguard
         case StopRule() | DecideRule():
@@ -212,7 +214,7 @@ def _told(rule: Rule) -> tuple[str, tuple[str, ...]]:
             if rule.check:
                 return f"check: {rule.check}{stands}", ("check", "valid_for")
             opening = BEFORE.get(name := next(iter(whens(rule))), f"{action_of(rule)} when")
-            return f"{opening} {short(rule)}", (name,)
+            return f"{opening} {together(condition_of(rule))}", (name,)
         case ObserveRule():
             times = ", ".join(map(str, rule.at or ()))
             when = f"at {times}" if times else f"every {rule.every} for {rule.for_}"

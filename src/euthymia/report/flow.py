@@ -181,12 +181,9 @@ def _question(rule: DecideRule) -> Step:
     title = f"{at[0].upper()}{at[1:]}: {when}?"
     if action == "continue":
         return Step(title, (_id(rule),), "question", (Exit("no: the course ends", (), "stop"),), "yes: continue")
-    said = {
-        "stop": "the course ends",
-        "step back": "step back to the more frequent sessions",
-        "widen": "move the sessions apart",
-    }
-    way = Exit(f"yes: {said.get(action, action)}", (), "stop" if action == "stop" else "choice")
+    # an action this chart has no words for is told by the rule itself
+    more = () if action in ACTIONS else (sentence(rule),)
+    way = Exit(f"yes: {ACTIONS.get(action, action)}", more, "stop" if action == "stop" else "choice")
     return Step(title, (_id(rule),), "question", (way,), "no")
 
 
