@@ -64,7 +64,10 @@ REFUSED = {
         "cannot write into /dev/null/x",
     ),
     "a page that is none": (("protocols", "diff", "lithium", "valproate", "--out", "x.txt"), "ends in .html"),
-    "a page where a folder is": (("protocols", "diff", "lithium", "valproate", "--out", "/x.html/y.html"), "cannot"),
+    "a page of changes where none can be": (
+        ("protocols", "diff", "lithium", "valproate", "--out", "/dev/null/y.html"),
+        "cannot write",
+    ),
     "unknown protocol to compare": (("protocols", "diff", "lithium", "valproat"), "valproate"),
     "a new protocol without a name": (("protocols", "new", "My Clinic"), "small letters"),
     "a new protocol by a name that is taken": (("protocols", "new", "lithium"), "name of its own"),

@@ -10,10 +10,9 @@ from euthymia.protocol.document import ProtocolId
 from euthymia.protocol.loader import catalogue, load, loads
 
 SCHEMA_FILE = "protocol.schema.json"
-USUAL = "ketamine-iv-trd"
 
 
-def start(name: str, template: str = USUAL) -> str:
+def start(name: str, template: str) -> str:
     """The text of a new document called `name`: the protocol `template` of the catalogue, for research only, 0.1.0.
 
     Its first line tells editors that the schema is in `SCHEMA_FILE` beside it. Raises UserError: a name that cannot be
