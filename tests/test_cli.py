@@ -1,5 +1,6 @@
 """The command line as a user meets it: what it prints, what it writes, and one sentence for everything that fails."""
 
+import json
 import os
 import shutil
 import signal
@@ -61,6 +62,26 @@ REFUSED = {
     "no such protocol to export": (("protocols", "export", "spravato"), "spravato-trd-84"),
     "no such plan": (("protocols", "import", "missing.json"), "missing.json"),
     "a plan that is a protocol": (("protocols", "import", "README.md"), "not JSON"),
+    "unknown protocol to explain": (("protocols", "explain", "spravato"), "spravato-trd-84"),
+    "a protocol explained where none can be": (
+        ("protocols", "explain", "lithium", "--out", "/dev/null/x"),
+        "cannot write into /dev/null/x",
+    ),
+    "a page that is none": (("protocols", "diff", "lithium", "valproate", "--out", "x.txt"), "ends in .html"),
+    "a page of changes where none can be": (
+        ("protocols", "diff", "lithium", "valproate", "--out", "/dev/null/y.html"),
+        "cannot write",
+    ),
+    "unknown protocol to compare": (("protocols", "diff", "lithium", "valproat"), "valproate"),
+    "a new protocol without a name": (("protocols", "new", "My Clinic"), "small letters"),
+    "a new protocol by a name that is taken": (("protocols", "new", "lithium"), "name of its own"),
+    "a new protocol from nowhere": (("protocols", "new", "mine", "--from", "spravato"), "spravato-trd-84"),
+    "a new protocol from one that is no treatment": (
+        ("protocols", "new", "mine", "--from", "ketamine-anaesthesia"),
+        "contrast only",
+    ),
+    "a new protocol that is no YAML": (("protocols", "new", "mine", "--out", "mine.txt"), "ends in .yaml"),
+    "a schema where a folder is": (("protocols", "schema", "--out", "/"), "folder"),
     "unknown protocol to show": (("protocols", "show", "spravato"), "spravato-trd-84"),
 }
 
@@ -103,6 +124,56 @@ def test_protocols_show_speaks_plainly(capsys):
     code, out, _ = run(capsys, "protocols", "show", "spravato-trd-84")
     assert code == 0
     assert "84 mg" in out and "clinician" in out
+
+
+def test_protocols_explain_writes_page_and_pdf(capsys, tmp_path, document):
+    file, out = tmp_path / "mine.yaml", tmp_path / "new"
+    file.write_text(document.text)
+    code, said, _ = run(capsys, "protocols", "explain", str(file), "--out", str(out))
+    assert code == 0 and str(out / "example.pdf") in said
+    assert {place.name for place in out.iterdir()} == {"example.html", "example.pdf"}
+
+
+def test_protocols_explain_writes_nothing_of_a_faulty_document(capsys, tmp_path, document):
+    file = tmp_path / "faulty.yaml"
+    file.write_text(document.with_lines(version="1"))
+    code, _, err = run(capsys, "protocols", "explain", str(file), "--out", str(tmp_path / "never"))
+    assert code == 2 and "faulty.yaml, line 3" in err
+    assert not (tmp_path / "never").exists()
+
+
+def test_protocols_diff_tells_the_changes_and_writes_them(capsys, tmp_path):
+    page = tmp_path / "new" / "d.html"
+    code, out, _ = run(capsys, "protocols", "diff", "spravato-trd-56", "spravato-trd-84", "--out", str(page))
+    assert code == 0 and "drug, dose: 56 mg -> 84 mg" in out and str(page) in out
+    assert "56 mg" in page.read_text(encoding="utf-8")
+
+
+def test_protocols_diff_of_one_with_itself_says_so(capsys):
+    code, out, _ = run(capsys, "protocols", "diff", "lithium", "lithium")
+    assert code == 0 and "say the same" in out
+
+
+def test_protocols_new_starts_a_sound_document_and_never_overwrites(capsys, tmp_path):
+    file = tmp_path / "sub" / "mine.yaml"
+    words = ("protocols", "new", "mine", "--from", "spravato-trd-84", "--out", str(file))
+    assert run(capsys, *words)[0] == 0
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("# yaml-language-server: $schema=protocol.schema.json\n")
+    assert "status: research only\n" in text and "version: 0.1.0\n" in text and "protocol: mine\n" in text
+    assert json.loads((file.parent / "protocol.schema.json").read_text(encoding="utf-8"))["title"] == "Protocol"
+    assert run(capsys, "protocols", "check", str(file))[0] == 0
+    file.write_text("mine")
+    code, _, err = run(capsys, *words)
+    assert code == 2 and "not overwritten" in err and file.read_text() == "mine"
+
+
+def test_protocols_schema_is_printed_and_written(capsys, tmp_path):
+    code, out, _ = run(capsys, "protocols", "schema")
+    assert code == 0
+    run(capsys, "protocols", "schema", "--out", str(tmp_path / "s.json"))
+    assert (tmp_path / "s.json").read_text(encoding="utf-8") == out
+    assert json.loads(out)["$schema"].startswith("https://json-schema.org")
 
 
 def test_protocols_check_names_the_line(capsys, tmp_path):

@@ -1,72 +1,15 @@
-"""A small sound document that tests change one line at a time."""
+"""What is said when a document is refused."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from euthymia.errors import UserError
-from euthymia.protocol import Protocol, loads
-
-DOCUMENT = """\
-protocol: example
-title: An example
-version: 1.0.0
-status: catalogue
-indication: treatment-resistant depression
-population: TRD
-sources:
-  - {id: a source, citation: A paper, url: "https://example.org/paper", verified: yes}
-design: {expectancy: open label, setting: outpatient, sites: one}
-eligibility: {}
-drug: {compound: racemic ketamine, route: intravenous, dose: 0.5 mg/kg, over: 40 min}
-alongside: []
-phases:
-  - {name: induction, doses: 8, every: [3 days, 4 days]}
-  - {name: maintenance, every: 1 week}
-session:
-  discharge: {rule: D-1, no earlier than: 2 h, all of: [clinically stable], source: a source, verified: yes}
-measure:
-  - {scale: MADRS, every: 1 week}
-adjust: []
-decide: []
-safeguards:
-  - {rule: S-1, safeguard: supervised administration only, source: a source, verified: yes}
-"""
-
-
-class Document:
-    """The example with lines replaced: `with_lines(drug="{...}")` rewrites the line that starts with `drug:`."""
-
-    text = DOCUMENT
-
-    def with_lines(self, **lines: str | None) -> str:
-        kept = []
-        skipping = False
-        for line in DOCUMENT.splitlines():
-            key = line.split(":")[0]
-            top = not line.startswith(" ")
-            skipping = key in lines if top else skipping
-            if top and key in lines and lines[key] is not None:
-                kept.append(f"{key}: {lines[key]}")
-            elif not skipping:
-                kept.append(line)
-        return "\n".join(kept) + "\n"
-
-    def load(self, **lines: str | None) -> Protocol:
-        return loads(self.with_lines(**lines), "example.yaml")
-
-    def line(self, key: str, **lines: str | None) -> int:
-        rows = self.with_lines(**lines).splitlines()
-        return next(number for number, row in enumerate(rows, start=1) if row.startswith(f"{key}:"))
 
 
 @pytest.fixture
-def document() -> Document:
-    return Document()
-
-
-@pytest.fixture
-def refusal(document: Document) -> Callable[..., str]:
+def refusal(document: Any) -> Callable[..., str]:
     """What is said when the example with these lines is refused; fails when it is accepted."""
 
     def say(**lines: str | None) -> str:

@@ -20,6 +20,7 @@ from euthymia.cli.common import (
     Patients,
     Seed,
     Weeks,
+    check_page,
     check_writable,
     progress_bar,
     use_compilation_cache,
@@ -409,7 +410,7 @@ def plasma(
 
 @protocols.callback()
 def _list(context: typer.Context) -> None:
-    """List the catalogue; or show, check, export or import one protocol."""
+    """List the catalogue; or read, compare, start, check, export or import protocols."""
     if context.invoked_subcommand is None:
         from euthymia.protocol import catalogue, load
 
@@ -422,10 +423,101 @@ def _list(context: typer.Context) -> None:
 
 @protocols.command()
 def show(name: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or a file.")]) -> None:
-    """Explain a protocol in plain words, with its calendar."""
-    from euthymia.protocol import explain, load
+    """Show a protocol in plain words, with its calendar."""
+    from euthymia.protocol import explain as in_plain_words
+    from euthymia.protocol import load
 
-    print(explain(load(name)))
+    print(in_plain_words(load(name)))
+
+
+@protocols.command()
+def explain(
+    name: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or a file.")],
+    out: Annotated[Path, typer.Option(help="Folder for the page and the PDF.")] = Path("explained"),
+) -> None:
+    """Write a protocol as a printable page and a PDF: flow chart, calendar, rules and how sure we are of each."""
+    from euthymia.protocol import load
+
+    document = load(name)
+    check_writable(out)
+    from euthymia.report.explained import write_explained
+
+    page, sheet = write_explained(document, out)
+    print(f"Page: {page}\nPDF:  {sheet}")
+
+
+@protocols.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or a file.")],
+    after: Annotated[str, typer.Argument(help="The other one.")],
+    out: Annotated[Path | None, typer.Option(help="Also write this page (HTML).")] = None,
+) -> None:
+    """What changed between two protocols, by meaning, and for whom it matters."""
+    from euthymia.protocol import load
+    from euthymia.protocol.changes import said_differences
+
+    documents = load(before), load(after)
+    if out is not None:
+        check_page(out)
+    print(said_differences(*documents), end="")
+    if out is not None:
+        from euthymia.report.changed import write_changed
+
+        print(f"\nPage: {write_changed(*documents, out)}")
+
+
+@protocols.command()
+def new(
+    name: Annotated[str, typer.Argument(help="What it is to be called.")],
+    template: Annotated[
+        str, typer.Option("--from", help="A protocol of the catalogue to start from.")
+    ] = "ketamine-iv-trd",
+    out: Annotated[Path | None, typer.Option(help="The file; default: NAME.yaml.")] = None,
+) -> None:
+    """Start a protocol of your own from one of the catalogue, with the schema for editors beside it."""
+    from euthymia.protocol.template import SCHEMA_FILE, start
+
+    file = out or Path(f"{name}.yaml")
+    text = start(name, template)
+    if file.suffix.lower() not in (".yaml", ".yml"):
+        raise UserError(f"--out {file}: a protocol is a file that ends in .yaml.")
+    if file.exists():
+        raise UserError(f"{file} is there already and is not overwritten; give another --out.")
+    check_writable(file.parent)
+    beside = file.parent / SCHEMA_FILE
+    if not beside.exists():
+        _write_text(beside, _schema())
+    _write_text(file, text)
+    print(f"Protocol: {file}\nSchema:   {beside}  (editors complete and check with it)")
+
+
+@protocols.command()
+def schema(
+    out: Annotated[Path | None, typer.Option(help="The file; default: print it.")] = None,
+) -> None:
+    """The JSON Schema of a protocol, with which editors complete and check; `check` is stricter."""
+    if out is None:
+        print(_schema(), end="")
+        return
+    if out.is_dir():
+        raise UserError(f"--out {out}: there is a folder of that name.")
+    check_writable(out.parent)
+    _write_text(out, _schema())
+    print(f"Schema: {out}")
+
+
+def _schema() -> str:
+    import json
+
+    from euthymia.protocol import json_schema
+
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _write_text(file: Path, text: str) -> None:
+    from euthymia.course.store import write_whole
+
+    write_whole(file, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 @protocols.command()

@@ -43,6 +43,15 @@ def check_writable(folder: Path) -> None:
         raise UserError(f"cannot write into {folder}: {error.strerror or error}.") from None
 
 
+def check_page(file: Path) -> None:
+    """Refuse a page that could not be written, or would not be opened as one."""
+    if file.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"--out {file}: a page ends in .html.")
+    if file.is_dir():
+        raise UserError(f"--out {file}: there is a folder of that name.")
+    check_writable(file.parent)
+
+
 def use_compilation_cache() -> None:
     """Keep compiled code between runs, in the user's own cache folder; do without where that cannot be written."""
     import jax

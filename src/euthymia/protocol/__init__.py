@@ -1,7 +1,8 @@
 """The protocol: one document that says who is treated, with what, when, how watched, and when to stop.
 
-`load` reads one, `schedule` expands it in time, `explain` says it in plain words, `check` lists its faults;
-`to_plan_definition` and `from_plan_definition` carry it to FHIR and back.
+`load` reads one, `schedule` expands it in time, `explain` says it in plain words, `check` lists its faults, the room
+`decide` acts on its rules; `differences` tells what changed between two; `to_plan_definition` and
+`from_plan_definition` carry it to FHIR and back.
 """
 
 from importlib import import_module
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from euthymia.protocol.calendar import Administration, DailyTreatment, Design, Schedule
 
 if TYPE_CHECKING:
+    from euthymia.protocol.changes import differences
     from euthymia.protocol.document import Protocol, json_schema
     from euthymia.protocol.expand import schedule
     from euthymia.protocol.fhir import from_plan_definition, to_plan_definition
@@ -26,6 +28,7 @@ __all__ = [
     "canonical_json",
     "catalogue",
     "check",
+    "differences",
     "explain",
     "fingerprint",
     "from_plan_definition",
@@ -41,6 +44,7 @@ __all__ = [
 _HOME = {
     "Protocol": "document",
     "json_schema": "document",
+    "differences": "changes",
     "schedule": "expand",
     "explain": "plain_words",
     "canonical_json": "loader",

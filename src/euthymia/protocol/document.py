@@ -278,6 +278,18 @@ class Protocol(Entry):
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the document, for editors and other programs."""
+    """The JSON Schema of the document, for editors and other programs: weaker than `check`, never stricter."""
     schema = Protocol.model_json_schema(by_alias=True, mode="validation")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_spaced(schema)}
+
+
+def _spaced(schema: Any) -> Any:
+    """Patterns that let spaces stand around a text, as the reader does."""
+    if isinstance(schema, list):
+        return [_spaced(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {key: _spaced(value) for key, value in schema.items()}
+    if isinstance(made.get("pattern"), str):
+        made["pattern"] = re.sub(r"\$$", r"\\s*$", re.sub(r"^\^", r"^\\s*", made["pattern"]))
+    return made

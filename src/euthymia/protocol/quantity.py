@@ -52,7 +52,9 @@ KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "events": (("event",), 'a number of events such as "1 event"'),
 }
 
-_SHAPE = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*([a-zA-Zµ%]+(?:\s*/\s*[a-zA-Z]+)?)\s*")
+_SHAPE = re.compile(
+    r"\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?)\s*([a-zA-Zµ%]+(?:\s*/\s*[a-zA-Z]+)?)\s*"
+)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def parse(text: object, kind: str) -> Quantity:
     shown = text if len(text) <= 60 else text[:57] + "..."
     match = _SHAPE.fullmatch(text[:100]) if text.isprintable() else None
     if match is None:
-        bare = re.fullmatch(r"\s*[+-]?[\d.]+\s*", text[:100])
+        bare = re.fullmatch(r"\s*[+-]?[0-9.]+\s*", text[:100])
         why = "has no unit" if bare else "is not a number with a unit"
         raise ValueError(f'"{shown}" {why}; allowed: {allowed}')
     number, unit_text = match[1], re.sub(r"\s+", "", match[2])

@@ -57,14 +57,27 @@ Dose = Annotated[Quantity, Written("dose")]
 Mass = Annotated[Quantity, Written("mass")]
 DailyDose = Annotated[Quantity, Written("daily dose")]
 Duration = Annotated[Quantity, Written("duration")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+
+
+def _any_scalar(schema: dict[str, Any]) -> None:
+    """Free text is read as it is written, also where an editor takes it for a number or a truth value."""
+    schema["type"] = ["string", "number", "boolean", "null"]
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000), Field(json_schema_extra=_any_scalar)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=60), Field(json_schema_extra=_any_scalar)]
 RuleId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)*$", max_length=40)]
-Count = Annotated[int, Field(ge=1, le=1000)]
+Count = Annotated[
+    int,
+    Field(ge=1, le=1000),
+    WithJsonSchema(
+        {"type": ["integer", "string"], "minimum": 1, "maximum": 1000, "pattern": r"^\+?[0-9_]+(\.0*)?$"}  # "8" is 8
+    ),
+]
 
 
 def _week(given: object) -> int:
-    match = re.fullmatch(r"\s*week\s+(\d{1,3})\s*", given) if isinstance(given, str) else None
+    match = re.fullmatch(r"\s*week\s+([0-9]{1,3})\s*", given) if isinstance(given, str) else None
     if match is None or int(match[1]) < 1:
         raise ValueError(f'"{given}" is not a week of the course; allowed: "week N", the first being week 1')
     return int(match[1])
@@ -74,7 +87,7 @@ Week = Annotated[
     int,
     PlainValidator(_week),
     PlainSerializer(lambda week: f"week {week}", return_type=str),
-    WithJsonSchema({"type": "string", "pattern": "^week [0-9]+$"}),
+    WithJsonSchema({"type": "string", "pattern": r"^week\s+[0-9]{1,3}$"}),
 ]
 
 

@@ -175,7 +175,7 @@ def _shape(protocol: Protocol) -> Iterator[Problem]:
     phases = protocol.phases
     names = [phase.name for phase in phases]
     if protocol.drug is not None and not phases:
-        yield (), "a protocol that gives a drug needs `phases`"
+        yield ("drug",), "a protocol that gives a drug needs `phases`"
     if protocol.drug is None and not phases and not protocol.alongside and not protocol.exposure:
         yield ("drug",), "the protocol treats with nothing; give a `drug`, something `alongside` or `exposure`"
     for index, phase in enumerate(phases):

@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -31,6 +31,14 @@ class Picture:
     description: str
     panels: tuple[Markup, ...]
     narrow: tuple[Markup, ...] = ()
+
+
+class Table(NamedTuple):
+    """Numbers behind a picture."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: list[tuple[str, ...]]
 
 
 def drawn(spec: Spec) -> Markup:

@@ -11,7 +11,7 @@ from euthymia.report import plan as words
 from euthymia.report.compared import comparisons, headline
 from euthymia.report.rows import decimal
 from euthymia.report.series import spoken
-from euthymia.report.still import render, written
+from euthymia.report.still import Table, render, written
 from euthymia.report.trial_charts import event_curves, forest, survival, trajectories
 from euthymia.trial.plan import EPISODES, Plan, PlannedEndpoint, groups
 from euthymia.trial.result import TrialResult
@@ -46,14 +46,6 @@ class Flow(NamedTuple):
     not_randomised: str
     randomised: str
     groups: tuple[Group, ...]
-
-
-class Table(NamedTuple):
-    """Numbers behind a picture."""
-
-    caption: str
-    head: tuple[str, ...]
-    rows: list[tuple[str, ...]]
 
 
 def _count(values: pl.Series) -> str:

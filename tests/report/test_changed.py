@@ -1,0 +1,46 @@
+"""What changed between two protocols, on a page."""
+
+import re
+from html import unescape
+from itertools import pairwise
+
+import pytest
+
+from euthymia.protocol import catalogue, differences, load
+from euthymia.report.changed import page, write_changed
+
+HOSTILE = "<script>window.harmed = 1</script><img src=x onerror='window.harmed=1'>"
+
+
+def text_of(html: str) -> str:
+    body = re.sub(r"<style.*?</style>", "", html, flags=re.S)
+    return re.sub(r"\s+", "", unescape(re.sub(r"<[^>]+>", " ", body)))
+
+
+@pytest.mark.parametrize(("one", "other"), list(pairwise(catalogue())))
+def test_every_change_is_on_the_page(one: str, other: str) -> None:
+    said = text_of(page(load(one), load(other)))
+    for change in differences(load(one), load(other)):
+        for words in (change.kind, change.what, change.before or "", change.after or ""):
+            assert re.sub(r"\s+", "", words) in said
+
+
+def test_the_same_says_so() -> None:
+    assert "Bothsaythesame" in text_of(page(load("lithium"), load("lithium")))
+
+
+def test_hostile_words_stay_words(document) -> None:
+    html = page(document.load(), document.load(title=f'"{HOSTILE} NOT VERIFIED"'))
+    assert "<script" not in html and "<img" not in html
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_page_in_a_browser(browser, tmp_path, width) -> None:
+    file = write_changed(load("ketamine-iv-trd"), load("ketamine-iv-bipolar"), tmp_path / "d.html")
+    view = browser.new_page(viewport={"width": width, "height": 900})
+    requests = []
+    view.on("request", lambda r: requests.append(r.url))
+    view.goto(file.as_uri())
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
+    assert requests == [file.as_uri()]
+    view.close()
