@@ -61,7 +61,7 @@ def test_a_patient_does_not_depend_on_who_else_is_there_or_on_workers(ruled):
     assert alone.ledger.equals(mine)
 
 
-@pytest.mark.parametrize("name", ["ketamine-iv-trd", "spravato-trd-84"])
+@pytest.mark.parametrize("name", ["ketamine-iv-trd", "spravato-trd-84", "ketamine-nz-test-then-oral"])
 def test_the_ledger_replays_to_the_same_course(name, ruled):
     """The engine without rules, given one patient's doses from the ledger as a calendar of its own."""
     protocol = load(name)

@@ -59,6 +59,8 @@ WELL: dict[str, float] = {
 }
 FIRST = Place()
 LATER = Place(phase=0, number=2, given=1, time_h=168.0, since_h=168.0, before_h=0.0)
+ILL = {"MADRS": 40.0, "MADRS improvement": 0.0, "CAPS-5 improvement": 0.0}
+OF_THE_PLACE = dict(zip(words.OF_THE_COURSE, ("given", "since_h", "time_h"), strict=True))
 
 
 def sound(place: Place = LATER, **measures: float) -> Chart:
@@ -76,8 +78,7 @@ def sound(place: Place = LATER, **measures: float) -> Chart:
 def reading(c: Comparison) -> dict[str, float]:
     """Readings that meet a comparison."""
     if c.measure == "state":
-        bad = {"MADRS": 40.0, "MADRS improvement": 0.0, "CAPS-5 improvement": 0.0}
-        return {"response": WELL, "remission": WELL, "no response": bad, "relapse": bad}[c.comparison]
+        return {"response": WELL, "remission": WELL, "no response": ILL, "relapse": ILL}[c.comparison]
     assert c.value
     return {c.measure: c.value.value + {"above": 1.0, "below": -1.0}.get(c.comparison, 0.0)}
 
@@ -87,7 +88,11 @@ def meeting(when: When) -> dict[str, float]:
 
 
 def missing(when: When) -> dict[str, float]:
-    return dict.fromkeys(meeting(when), np.nan)
+    """Readings as they are where nothing is known; of the course, which is always known, only where it is all that is
+    asked about."""
+    found = meeting(when)
+    unknown = {name: np.nan for name in found if name not in OF_THE_PLACE}
+    return found | unknown if unknown else dict.fromkeys(found, np.nan)
 
 
 def place_of(protocol: Protocol, rule: Rule) -> Place:
@@ -98,7 +103,8 @@ def place_of(protocol: Protocol, rule: Rule) -> Place:
         return replace(LATER, given=rule.after_dose or 1, number=2)
     if isinstance(rule, DecideRule) and rule.at.startswith("end of"):
         ended = [p.name for p in protocol.phases].index(rule.at.removeprefix("end of "))
-        return replace(LATER, phase=min(ended + 1, len(protocol.phases) - 1), number=1, ended=ended)
+        spent = 9  # no rule begins the course again, which would come before
+        return replace(LATER, phase=min(ended + 1, len(protocol.phases) - 1), number=1, ended=ended, again=spent)
     if isinstance(rule, DecideRule) and rule.at.startswith("week"):
         due_h = 168.0 * int(rule.at.removeprefix("week "))
         return replace(LATER, time_h=due_h, before_h=due_h - 1)
@@ -125,10 +131,11 @@ def cases(protocol: Protocol) -> Iterator[tuple[Rule, Chart, Chart, Chart]]:
         elif isinstance(rule, Safeguard):
             found = of_safeguard(rule, good)
         elif isinstance(rule, DecideRule) and rule.continue_when:
-            bad = {"MADRS": 40.0, "MADRS improvement": 0.0, "CAPS-5 improvement": 0.0}
-            found = of_readings(good, bad, missing(rule.continue_when))
+            found = of_readings(good, ILL, missing(rule.continue_when))
         else:
             when = next((x for name in WHENS if (x := getattr(rule, name, None))), None)
+            if when and when[0].comparison == "remission":  # the rule speaks in who is well
+                good = replace(good, **of_readings(good, ILL, {})[0])
             if when and rule not in protocol.session.stop:
                 found = of_readings(good, meeting(when), missing(when))
         if found:
@@ -137,8 +144,15 @@ def cases(protocol: Protocol) -> Iterator[tuple[Rule, Chart, Chart, Chart]]:
 
 
 def of_readings(good: Chart, bad: dict[str, float], gone: dict[str, float]) -> tuple[Any, Any]:
-    both = ({"measures": dict(good.measures) | x, "before": dict(good.before) | x} for x in (bad, gone))
-    return next(both), next(both)
+    def with_(x: dict[str, float]) -> dict[str, Any]:
+        place = {field: x[name] for name, field in OF_THE_PLACE.items() if name in x and x is not WELL}
+        return {
+            "measures": dict(good.measures) | x,
+            "before": dict(good.before) | x,
+            "place": replace(good.place, **place),
+        }
+
+    return with_(bad), with_(gone)
 
 
 def of_safeguard(rule: Safeguard, good: Chart) -> tuple[Any, Any] | None:

@@ -122,7 +122,8 @@ def _when(given: object) -> tuple[Comparison, ...]:
         return (Comparison(measure="state", comparison=given),)
     if not isinstance(given, dict) or not given:
         raise ValueError("expected `measure: comparison value`, such as {SBP: above 140 mmHg}, or a state")
-    return tuple(_comparison(str(measure), value) for measure, value in given.items())
+    # in the order of the canonical form: all must hold, so that the order written means nothing
+    return tuple(_comparison(str(measure), value) for measure, value in sorted(given.items()))
 
 
 def _when_text(when: tuple[Comparison, ...]) -> Any:

@@ -182,6 +182,7 @@ BeforeCheck = Literal[
     "ECG",
     "liver tests",
     "second opinion",
+    "referral letter and summary",
 ]
 BEFORE_CHECKS: tuple[BeforeCheck, ...] = get_args(BeforeCheck)
 
@@ -330,6 +331,7 @@ SafeguardKind = Literal[
     "resuscitation equipment and trained staff",
     "anaesthetist present",
     "pulse oximetry",
+    "plan for hypertensive emergencies",
     "no driving until next day",
     "minimum interval between sessions",
     "bladder follow-up",
@@ -340,6 +342,8 @@ SafeguardKind = Literal[
     "course length limit",
     "lowest effective frequency",
     "follow-up of adverse events",
+    "monitoring form",
+    "remote mood monitoring",
 ]
 
 # safeguard -> what it means, in plain words
@@ -351,6 +355,7 @@ SAFEGUARDS: dict[SafeguardKind, str] = {
     "resuscitation equipment and trained staff": "airway equipment and trained staff are at hand",
     "anaesthetist present": "given by someone experienced in general anaesthesia, airway and ventilation",
     "pulse oximetry": "oxygen saturation is followed through the session",
+    "plan for hypertensive emergencies": "help for blood pressure that stays high, and emergency care, are arranged",
     "no driving until next day": "no driving or machinery until the day after, after restful sleep",
     "minimum interval between sessions": "two sessions are never closer than the stated minimum",
     "bladder follow-up": "urinary symptoms are asked about during treatment",
@@ -361,6 +366,8 @@ SAFEGUARDS: dict[SafeguardKind, str] = {
     "course length limit": "the course ends or is reviewed after a stated number of sessions",
     "lowest effective frequency": "the longest interval that holds the response is used",
     "follow-up of adverse events": "harms are asked about between sessions and reported",
+    "monitoring form": "the risk programme's monitoring form of each session is sent in time",
+    "remote mood monitoring": "mood is reported between sessions and read by the clinic",
 }
 
 # what must be so at every session, confirmed on the day
@@ -371,6 +378,7 @@ AT_EVERY_SESSION: tuple[SafeguardKind, ...] = (
     "resuscitation equipment and trained staff",
     "anaesthetist present",
     "pulse oximetry",
+    "plan for hypertensive emergencies",
     "no driving until next day",
 )
 
@@ -382,6 +390,8 @@ FOLLOW_UPS: tuple[SafeguardKind, ...] = (
     "suicidality follow-up",
     "mood switch follow-up",
     "follow-up of adverse events",
+    "monitoring form",
+    "remote mood monitoring",
 )
 
 # Anything that would take a dose out of sight is refused wherever a place is written.
