@@ -168,6 +168,7 @@ def _between(protocol: Protocol) -> list[Step]:
     if protocol.phases:
         lines = [*_exposure(protocol), *lines]
     lines += [f"{short(r)}{_interval(r)} {_id(r)}" for r in protocol.safeguards if r.safeguard in words.FOLLOW_UPS]
+    lines += _cited(r for r in protocol.safeguards if r.safeguard == "lowest effective frequency")
     return [Step("Between sessions" if protocol.phases else "Followed by", tuple(lines))] if lines else []
 
 
