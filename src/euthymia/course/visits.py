@@ -161,11 +161,18 @@ def _plastic(now: Any) -> Array:
 
 @eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
 def _with_dose(
-    setting: Setting, timing: Timing, patients: Patients, bound: Bound, carried: Carried, share: Any, days: Any
+    setting: Setting,
+    timing: Timing,
+    patients: Patients,
+    bound: Bound,
+    carried: Carried,
+    days: Any,
+    session: Any,
+    share: Any,
 ) -> tuple[Carried, Array, dict[str, Array]]:
     """From a session to the next visit: what is carried on, plasticity at the end of each day [days, 3, patients], and
-    the peak of each watched signal in the first day. share: of each entry's dose [entries, patients]; days: until the
-    next visit, [patients]."""
+    what the session did. days: until the next visit, [patients]; session: how many came before, and standard normals
+    of dissociation and of blood pressure, [3, patients]; share: of each entry's dose [entries, patients]."""
     segments = _segments(setting, timing, patients, bound, share)
     first_day = timing.observed[1] + 1
 
@@ -184,7 +191,8 @@ def _with_dose(
         return now, daily.at[k].set(_plastic(now))
 
     now, daily = lax.fori_loop(2, days.max() + 1, later_day, (now, daily))
-    return Carried(*now), daily, peaks
+    harms = session_harms(AcuteHarm.from_evidence(), peaks, session[0], patients, session[1], session[2])
+    return Carried(*now), daily, harms
 
 
 @eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
@@ -219,11 +227,6 @@ def _ups_and_downs(patients: Patients, time_h: Any, daily: Any) -> Array:
     depression = Depression.from_evidence()
     sd = depression.fluctuation_sd(patients.resistant, patients.z["depression.lability"])
     return depression.fluctuation(time_h, daily, sd)
-
-
-@eqx.filter_jit
-def _harms(patients: Patients, peak: dict[str, Array], earlier: Any, felt: Any, pressure: Any) -> dict[str, Array]:
-    return session_harms(AcuteHarm.from_evidence(), peak, earlier, patients, felt, pressure)
 
 
 @eqx.filter_jit
@@ -303,7 +306,11 @@ class _Group:
             z = {name: np.asarray(found[name]) for name in streams}
             return z | {"moved": np.asarray(_ups_and_downs(people, DAY_H * days, z["fluctuation"]))}
 
-        parts = self._each(np.arange(n), drawn)
+        # one row a field, so that picking patients out is one step
+        leaves, self.form = jax.tree.flatten(patients)
+        self.people = np.stack([np.asarray(x, float) for x in leaves])
+        chunks = [patients.take(k, min(k + BATCH, n)) for k in range(0, n, BATCH)]
+        parts = list(pool.map(lambda some: drawn(filled(some)), chunks))
         self.z = {name: np.concatenate([p[name] for p in parts], axis=1)[:, :n] for name in parts[0]}
         if ruled.kinds:
             bound = self._each(np.arange(n), lambda people: jax.tree.map(np.asarray, _bind(ruled.setting, people)))
@@ -329,7 +336,7 @@ class _Group:
 
         def one(first: int) -> Any:
             at = np.minimum(np.arange(first, first + BATCH), len(who) - 1)
-            people = jax.tree.map(lambda x: np.asarray(x)[who[at]], self.patients)
+            people = jax.tree.unflatten(self.form, list(self.people[:, who[at]]))
             return work(people, *(x[..., at] for x in arrays))
 
         return list(self.pool.map(one, range(0, len(who), BATCH)))
@@ -441,32 +448,33 @@ class _Group:
         other = other[np.argsort(far[other], kind="stable")]
         order = np.argsort(visit.who)
         at = order[np.searchsorted(visit.who, dosed, sorter=order)]  # their places in this visit
-        peaks: dict[str, np.ndarray] = {}
+        harms: dict[str, np.ndarray] = {}
         if len(dosed):
+            number = np.asarray(visit.place.given, int)[at]
+            felt = (self.z[f"{name} session"][number, dosed] for name in ("dissociation", "blood pressure"))
             share = self._shares(visit.mg[at], np.asarray(visit.place.phase, int)[at])
-            peaks = self._advance(dosed, far[dosed], share)
+            harms = self._advance(dosed, far[dosed], np.stack([number, *felt]), share)
         since = np.minimum(self.since[0, other] / DAY_H, SAME_STEPS_D).astype(int)
         for days_since in np.unique(since).tolist():
             some = other[since == days_since]
-            self._advance(some, far[some], None, days_since)
-        return self._in_session(visit, at, dosed, peaks, far[dosed]) if len(dosed) else visit
+            self._advance(some, far[some], since=days_since)
+        return self._in_session(visit, at, dosed, harms, far[dosed]) if len(dosed) else visit
 
-    def _advance(
-        self, who: np.ndarray, days: np.ndarray, share: np.ndarray | None, since: int = 0
-    ) -> dict[str, np.ndarray]:
-        """Carry these patients on, and keep plasticity of the days gone through; peaks of the session, if there is.
-        since: without a dose, whole days since their last session, at most `SAME_STEPS_D`."""
+    def _advance(self, who: np.ndarray, days: np.ndarray, *dose: np.ndarray, since: int = 0) -> dict[str, np.ndarray]:
+        """Carry these patients on, and keep plasticity of the days gone through; what the session did, if there is one.
+        dose: `session` and `share` of `_with_dose`; since: without, whole days since their last session, at most
+        `SAME_STEPS_D`."""
         setting, timing = self.ruled.setting, self.ruled.timing
 
-        def work(people: Patients, rows: np.ndarray, days: np.ndarray, *share: np.ndarray) -> Any:
+        def work(people: Patients, rows: np.ndarray, days: np.ndarray, *dose: np.ndarray) -> Any:
             bound, carried = jax.tree.map(lambda x: x[..., rows], (self.bound, self.carried))
-            if share:
-                found = _with_dose(setting, timing, people, bound, carried, share[0], days)
+            if dose:
+                found = _with_dose(setting, timing, people, bound, carried, days, *dose)
             else:
                 found = _without_dose(setting, timing, people, bound, carried, days, np.asarray(since))
             return jax.tree.map(np.asarray, found)
 
-        parts = self._each(who, work, who, days, *(() if share is None else (share,)))
+        parts = self._each(who, work, who, days, *dose)
         together = jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., : len(who)], *parts)
         carried, daily = together[:2]
         for mine, new in zip(jax.tree.leaves(self.carried), jax.tree.leaves(carried), strict=True):
@@ -474,7 +482,7 @@ class _Group:
         for k in range(1, int(days.max()) + 1):
             gone = days >= k
             self.plastic[self.day[who[gone]] + k, :, who[gone]] = daily[k][:, gone].T
-        return together[2] if share is not None else {}
+        return together[2] if dose else {}
 
     def _shares(self, mg: np.ndarray, phase: np.ndarray) -> np.ndarray:
         """Of each entry of the template, how much of it a session is, [entries, patients]."""
@@ -487,22 +495,12 @@ class _Group:
         return of_kind[[kind_of_dose[dose] for dose, _ in self.ruled.setting.entries]]
 
     def _in_session(
-        self, visit: Visit, at: np.ndarray, who: np.ndarray, peak: dict[str, np.ndarray], days: np.ndarray
+        self, visit: Visit, at: np.ndarray, who: np.ndarray, found: dict[str, np.ndarray], days: np.ndarray
     ) -> Visit:
-        """What sessions did, and which of their own rules would have spoken; the dose counts as given in full.
+        """The visit with what its sessions did, and which of their own rules would have spoken: a dose counts in full.
 
-        at: the places in the visit of those `who` were given a dose; days: until their next visit.
+        at: the places in the visit of those `who` were given a dose; found: what it did; days: until their next visit.
         """
-        number = np.asarray(visit.place.given, int)[at]
-        felt, pressure = (self.z[f"{name} session"][number, who] for name in ("dissociation", "blood pressure"))
-        names = tuple(peak)
-
-        def work(people: Patients, earlier: np.ndarray, felt: np.ndarray, pressure: np.ndarray, *peaks: np.ndarray):
-            named = dict(zip(names, map(jnp.asarray, peaks), strict=True))
-            return jax.tree.map(np.asarray, _harms(people, named, earlier, felt, pressure))
-
-        parts = self._each(who, work, number.astype(float), felt, pressure, *peak.values())
-        found = {name: np.concatenate([p[name] for p in parts])[: len(who)] for name in parts[0]}
         rise, ratio = found["peak systolic rise"], evidence.value("blood_pressure.diastolic_ratio")
         highest = {
             "SBP": visit.seen["SBP"][at] + rise,
@@ -551,6 +549,12 @@ class _Group:
         arrays = since, self.z["fluctuation"], self.z["rating"], self.plastic
         parts = self._each(np.arange(n), work, *arrays)
         return {name: np.concatenate([p[name] for p in parts])[:n] for name in parts[0]}
+
+
+def filled(some: Patients) -> Patients:
+    """A batch of them: the last repeated where there are fewer."""
+    rows = np.minimum(np.arange(BATCH), len(some) - 1)
+    return jax.tree.map(lambda x: np.asarray(x)[rows], some)
 
 
 def unsimulated(protocol: Protocol) -> tuple[str, ...]:
