@@ -491,6 +491,8 @@ def test_the_ladder_notes_weighs_holds_and_stops(document):
         assert int(found.action) == action
         assert wait_h is None or found.next_h == wait_h
     assert decide(protocol, calm(SBP=135)).said["L-1"] == FIRED
+    # what was weighed still shows
+    assert decide(protocol, replace(calm(SBP=150), signed=weighed)).said["L-2"] == FIRED
 
 
 def test_a_relapse_begins_the_induction_again_as_often_as_it_may(document):

@@ -51,13 +51,20 @@ class Decision:
 
 class Verdict(NamedTuple):
     """What one rule says: where `truth` is yes, `action`; where it is not known, `unknown`. for_h: how long a hold of
-    this rule lasts (None: as the protocol says)."""
+    this rule lasts (None: as the protocol says); waived: where a clinician put it aside, on record, it speaks and does
+    not act."""
 
     rule: str
     truth: Truth
     action: int
     unknown: int = HOLD
     for_h: float | None = None
+    waived: Any = False
+
+    def acts(self) -> np.ndarray:
+        """The action, by patient."""
+        found = np.where(self.truth.yes, self.action, np.where(self.truth.missing, self.unknown, GIVE))
+        return np.where(self.waived, GIVE, found)
 
 
 def spoken(truth: Truth) -> np.ndarray:
@@ -85,7 +92,7 @@ def _eligibility(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
         if rule.kind == "absolute":
             yield Verdict(rule.rule, found, STOP)
         else:
-            yield Verdict(rule.rule, _where(~signed(rule.rule, chart), found), HOLD)
+            yield Verdict(rule.rule, found, HOLD, waived=signed(rule.rule, chart))
 
 
 def _before(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
@@ -97,8 +104,8 @@ def _before(protocol: Protocol, chart: Chart) -> Iterator[Verdict]:
             for_h = rule.for_.value if rule.for_ else None
             yield Verdict(rule.rule, met(protocol, rule.hold_when, chart), HOLD, for_h=for_h)
         elif rule.weigh_when:
-            open_ = ~signed(rule.rule, chart)
-            yield Verdict(rule.rule, _where(open_, met(protocol, rule.weigh_when, chart)), HOLD)
+            found = met(protocol, rule.weigh_when, chart)
+            yield Verdict(rule.rule, found, HOLD, waived=signed(rule.rule, chart))
         elif rule.stop_when:
             yield Verdict(rule.rule, met(protocol, rule.stop_when, chart), STOP)
         elif rule.alert_when:
@@ -393,7 +400,7 @@ def decide(protocol: Protocol, chart: Chart) -> Decision:
     usual_h = protocol.session.retry.value if protocol.session.retry else RETRY_H
     wait_h = np.full(np.shape(dose), usual_h)
     for v in (*verdicts(protocol, chart), Verdict(WEIGHT, weighed, HOLD)):
-        action = np.maximum(action, np.where(v.truth.yes, v.action, np.where(v.truth.missing, v.unknown, GIVE)))
+        action = np.maximum(action, v.acts())
         if v.for_h is not None:
             wait_h = np.where(v.truth.yes, np.maximum(wait_h, v.for_h), wait_h)
         said[v.rule] = spoken(v.truth)
