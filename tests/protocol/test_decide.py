@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from euthymia.errors import UserError
 from euthymia.protocol import Protocol, catalogue, load, loads, schedule, words
-from euthymia.protocol.chart import Chart, Place
+from euthymia.protocol.chart import Chart, Place, measures_used
 from euthymia.protocol.decide import (
     ACTIONS,
     END,
@@ -89,6 +89,9 @@ def phases(draw) -> str:
     count = draw(st.integers(1, 4))
     for k in range(count):
         gaps = draw(st.lists(st.integers(1, 10), min_size=1, max_size=3))
+        if draw(st.integers(0, 4)) == 0:  # a single dose has no rhythm
+            written.append(f"{{name: p{k}, doses: 1}}")
+            continue
         parts = [f"name: p{k}", "every: [" + ", ".join(f"{gap} days" for gap in gaps) + "]"]
         if draw(st.booleans()) and k:
             week += draw(st.integers(0, 3))
@@ -382,6 +385,106 @@ def test_remission_and_response_are_as_trials_define_them(document):
         name, there, not_there = measures
         found = [int(decide(protocol, calm(**{name: x})).action) for x in (there, not_there)]
         assert found == [STOP, GIVE]
+
+
+def test_no_response_is_known_and_not_there(document):
+    rule = "{rule: D-9, at: every session, stop when: no response, source: a source, verified: yes}"
+    protocol = with_parts(document, decide=f"[{rule}]")
+    found = [int(decide(protocol, calm(**{"MADRS improvement": x})).action) for x in (60.0, 49.0, np.nan)]
+    assert found == [GIVE, STOP, HOLD]
+
+
+@pytest.mark.parametrize("mark", [0.0, np.nan, -1.0])
+def test_only_a_signature_puts_a_rule_aside(document, mark):
+    weigh = "{rule: B-1, weigh when: {SBP: above 100 mmHg}, source: a source, verified: yes}"
+    exclude = "{rule: X-1, condition: psychosis, kind: relative, source: a source, verified: yes}"
+    protocol = with_parts(
+        document,
+        session=f"{{before: [{weigh}]}}",
+        eligibility=f"{{exclude: [{exclude}]}}",
+        status="research only",
+        safeguards="[]",
+    )
+    ill = replace(calm(), conditions={**calm().conditions, "psychosis": 1.0})
+    for chart, rule in ((calm(), "B-1"), (replace(ill, measures={**WELL, "SBP": 90.0}), "X-1")):
+        assert decide(protocol, replace(chart, signed={rule: mark})).action == HOLD
+        assert decide(protocol, replace(chart, signed={rule: 1.0})).action == GIVE
+
+
+def test_a_rule_widens_and_with_one_that_steps_back_nothing_moves(document):
+    def rule(id: str, what: str) -> str:
+        return f"{{rule: {id}, at: every session, {what} when: remission, source: a source, verified: yes}}"
+
+    phases = (
+        "[{name: a, doses: 4, every: 3 days, widen to: 5 days, while: relapse}, "
+        "{name: b, every: 1 week, widen to: 2 weeks, while: no response}]"
+    )
+    place = replace(LATER, phase=1, number=3, given=7)
+    for rules, days in (
+        ([rule("W-1", "widen")], 14),
+        ([rule("W-2", "step back")], 3),
+        ([rule("W-1", "widen"), rule("W-2", "step back")], 7),
+        ([], 7),
+    ):
+        protocol = with_parts(document, phases=phases, decide=f"[{', '.join(rules)}]")
+        assert decide(protocol, sound(place)).next_h == 24 * days
+    # a phase goes by its own condition: no response is that of the other
+    quiet = with_parts(document, phases=phases, decide="[]")
+    poor = sound(replace(place, phase=0), **{"MADRS improvement": 10.0, "MADRS": 15.0})
+    assert decide(quiet, poor).next_h == 72
+    assert decide(quiet, sound(place, **{"MADRS improvement": 10.0, "MADRS": 15.0})).next_h == 336
+
+
+def test_the_limits_of_a_weight_are_weights(document):
+    protocol = with_parts(document)
+    for weight, action in ((29.9, HOLD), (30.0, GIVE), (250.0, GIVE), (250.1, HOLD)):
+        assert int(decide(protocol, calm(weight=weight)).action) == action
+
+
+def test_a_hold_that_jumps_over_the_end_of_a_phase_leaves_it(document):
+    hold = "{rule: B-1, hold when: {SBP: above 100 mmHg}, for: 10 days, source: a source, verified: yes}"
+    phases = "[{name: a, until: week 2, every: 1 week}, {name: b, until: week 9, every: 1 week}]"
+    protocol = with_parts(
+        document, phases=phases, session=f"{{before: [{hold}]}}", status="research only", safeguards="[]"
+    )
+    found = decide(protocol, sound(replace(LATER, time_h=168.0)))
+    assert (int(found.place.phase), float(found.next_h), int(found.place.ended)) == (1, 240.0, 0)
+
+
+def test_beginning_again_leaves_the_end_of_a_phase_behind(document):
+    rules = (
+        "{rule: D-4, at: every session, begin again when: relapse, phase: induction, at most: 1, source: a source, "
+        "verified: yes}",
+        "{rule: D-6, at: end of induction, continue when: response, source: a source, verified: yes}",
+    )
+    protocol = with_parts(document, decide=f"[{', '.join(rules)}]")
+    ill = {"MADRS": 30.0, "MADRS improvement": 10.0}
+    at_the_end = replace(LATER, phase=1, number=1, ended=0)
+    assert (
+        int(decide(protocol, sound(at_the_end, **ill)).phase),
+        int(decide(protocol, sound(at_the_end, **ill)).action),
+    ) == (0, GIVE)
+
+
+def test_nothing_has_ended_before_the_first_session(document):
+    rules = ", ".join(
+        f"{{rule: D-{k}, at: end of {name}, stop when: remission, source: a source, verified: yes}}"
+        for k, name in ((10, "induction"), (11, "maintenance"))
+    )
+    phases = "[{name: induction, doses: 8, every: 3 days}, {name: maintenance, doses: 9, every: 1 week}]"
+    protocol = with_parts(document, phases=phases, decide=f"[{rules}]")
+    assert decide(protocol, sound(Place())).action == GIVE
+
+
+def test_the_measures_of_a_protocol_are_those_its_rules_look_at(document):
+    protocol = with_parts(
+        document,
+        eligibility="{require: [{rule: E-1, measure: age, at least: 18 years, source: a source, verified: yes}]}",
+        phases="[{name: a, every: 1 week, widen to: 2 weeks, while: {HR: below 100 beats/min}}]",
+        decide="[{rule: D-9, at: every session, stop when: no response, source: a source, verified: yes}]",
+        adjust="[{rule: A-1, when: {drug liking: at least 80 points}, dose to: 0.3 mg/kg, source: a source, verified: no}]",
+    )
+    assert measures_used(protocol) == {"age", "HR", "MADRS improvement", "drug liking"}
 
 
 def test_a_check_stands_as_long_as_it_says(document):
