@@ -482,7 +482,8 @@ def test_the_measures_of_a_protocol_are_those_its_rules_look_at(document):
         eligibility="{require: [{rule: E-1, measure: age, at least: 18 years, source: a source, verified: yes}]}",
         phases="[{name: a, every: 1 week, widen to: 2 weeks, while: {HR: below 100 beats/min}}]",
         decide="[{rule: D-9, at: every session, stop when: no response, source: a source, verified: yes}]",
-        adjust="[{rule: A-1, when: {drug liking: at least 80 points}, dose to: 0.3 mg/kg, source: a source, verified: no}]",
+        adjust="[{rule: A-1, when: {drug liking: at least 80 points}, dose to: 0.3 mg/kg, source: a source, "
+        "verified: no}]",
     )
     assert measures_used(protocol) == {"age", "HR", "MADRS improvement", "drug liking"}
 
