@@ -614,6 +614,24 @@ def test_a_relapse_begins_the_induction_again_as_often_as_it_may(document):
     assert (int(spent.phase), float(spent.dose)) == (1, 0.7)
 
 
+def test_a_phase_that_has_begun_again_goes_on_though_the_relapse_lasts(document):
+    again = (
+        "{rule: D-4, at: every session, begin again when: relapse, phase: induction, at most: 3, source: a source, "
+        "verified: yes}"
+    )
+    hold = "{rule: B-1, hold when: {SBP: above 140 mmHg}, source: a source, verified: yes}"
+    protocol = with_parts(
+        document, decide=f"[{again}]", session=f"{{before: [{hold}]}}", status="research only", safeguards="[]"
+    )
+    ill = {"MADRS": 30.0, "MADRS improvement": 10.0}
+    place, numbers = replace(LATER, phase=1, number=5, given=12), []
+    for systolic in (120, 150, 150, 120, 120):  # held twice on the way
+        found = decide(protocol, sound(place, SBP=systolic, **ill))
+        place = found.place
+        numbers.append((int(place.phase), int(place.number), int(place.again)))
+    assert numbers == [(0, 2, 1), (0, 2, 1), (0, 2, 1), (0, 3, 1), (0, 4, 1)]
+
+
 def test_what_follows_from_the_course_needs_nobody_to_enter_it(document):
     gap = "{rule: B-1, stop when: {time since last session: above 28 days}, source: a source, verified: yes}"
     protocol = with_parts(document, session=f"{{before: [{gap}]}}", status="research only", safeguards="[]")

@@ -357,8 +357,8 @@ def postponed(protocol: Protocol, place: Place, wait_h: Any) -> tuple[np.ndarray
 
 
 def _begun_again(protocol: Protocol, chart: Chart) -> tuple[Chart, dict[str, np.ndarray]]:
-    """The chart at the first session of the phase to which a rule goes back, and what such rules said. Of several, the
-    earliest phase."""
+    """The chart at the first session of the phase to which a rule goes back from a later one, and what such rules said.
+    Of several, the earliest phase. A phase that has begun again is not begun again before it is over."""
     place = chart.place
     phase, number, again = (np.asarray(x) for x in (place.phase, place.number, place.again))
     names = [p.name for p in protocol.phases]
@@ -366,10 +366,11 @@ def _begun_again(protocol: Protocol, chart: Chart) -> tuple[Chart, dict[str, np.
     said = {}
     for rule in protocol.decide:
         if rule.begin_again_when and rule.phase and rule.at_most:
-            asked = asked_now(protocol, rule, place) & (again < rule.at_most)
+            target = names.index(rule.phase)
+            asked = asked_now(protocol, rule, place) & (again < rule.at_most) & (phase > target)
             truth = _where(asked, met(protocol, rule.begin_again_when, chart))
             said[rule.rule] = spoken(truth)
-            back_to = np.where(truth.yes, np.minimum(back_to, names.index(rule.phase)), back_to)
+            back_to = np.where(truth.yes, np.minimum(back_to, target), back_to)
     back = back_to < len(names)
     moved = replace(
         place,
