@@ -31,7 +31,11 @@ def test_craving_fades_and_hazards_add_up_over_time(craving, first_h, second_h):
     k = np.array(craving)
     in_two = MODEL.kept(MODEL.kept(k, np.array(first_h)), np.array(second_h))
     np.testing.assert_allclose(in_two, MODEL.kept(k, np.array(first_h + second_h)), rtol=1e-12, atol=1e-300)
-    stays = [1 - MODEL.chance(MODEL.rate_misuse, k, np.array(h)) for h in (first_h, second_h, first_h + second_h)]
+    later = MODEL.kept(k, np.array(first_h))
+    stays = [
+        1 - MODEL.chance(MODEL.rate_misuse, x, np.array(h))
+        for x, h in ((k, first_h), (later, second_h), (k, first_h + second_h))
+    ]
     np.testing.assert_allclose(stays[0] * stays[1], stays[2], rtol=1e-9, atol=1e-12)
 
 

@@ -349,6 +349,7 @@ class _Group:
             given = visit.who[visit.action == GIVE]
             if self.ruled.kinds:
                 visit = self._go_on(visit, active, days)
+                self._crave(active, days)
             self.given_on[self.day[given], given] = True
             self.cumulative_mg[visit.who] += visit.mg
             self.since[1, given], self.since[0, given] = self.since[0, given], 0.0
@@ -458,7 +459,7 @@ class _Group:
         for days_since in np.unique(since).tolist():
             some = other[since == days_since]
             self._advance(some, far[some], since=days_since)
-        return self._in_session(visit, at, dosed, harms, far[dosed]) if len(dosed) else visit
+        return self._in_session(visit, at, dosed, harms) if len(dosed) else visit
 
     def _advance(self, who: np.ndarray, days: np.ndarray, *dose: np.ndarray, since: int = 0) -> dict[str, np.ndarray]:
         """Carry these patients on, and keep plasticity of the days gone through; what the session did, if there is one.
@@ -494,12 +495,10 @@ class _Group:
         kind_of_dose = [k for k, kind in enumerate(self.ruled.kinds) for _ in COMPOUNDS[kind.session.compound]]
         return of_kind[[kind_of_dose[dose] for dose, _ in self.ruled.setting.entries]]
 
-    def _in_session(
-        self, visit: Visit, at: np.ndarray, who: np.ndarray, found: dict[str, np.ndarray], days: np.ndarray
-    ) -> Visit:
+    def _in_session(self, visit: Visit, at: np.ndarray, who: np.ndarray, found: dict[str, np.ndarray]) -> Visit:
         """The visit with what its sessions did, and which of their own rules would have spoken: a dose counts in full.
 
-        at: the places in the visit of those `who` were given a dose; found: what it did; days: until their next visit.
+        at: the places in the visit of those `who` were given a dose; found: what it did.
         """
         rise, ratio = found["peak systolic rise"], evidence.value("blood_pressure.diastolic_ratio")
         highest = {
@@ -516,20 +515,23 @@ class _Group:
         harms = {name: np.full(len(visit.who), np.nan) for name in found}
         for name, x in found.items():
             harms[name][at] = x
-        self._learn(who, found["peak S-ketamine"], days)
+        self._learn(who, found["peak S-ketamine"])
         return visit._replace(said=said, harms=harms)
 
-    def _learn(self, who: np.ndarray, s_ketamine: np.ndarray, days: np.ndarray) -> None:
-        """What a session taught about the drug, and what comes of it until the next visit."""
-        misuse, day, hours = self.ruled.misuse, self.day[who], DAY_H * days
-        kept = misuse.kept(self.craving[who], self.since[0, who])
+    def _learn(self, who: np.ndarray, s_ketamine: np.ndarray) -> None:
+        """What a session taught about the drug."""
+        misuse = self.ruled.misuse
         self.high[who] = misuse.high(s_ketamine)
-        craving = kept + misuse.learnt(self.value[who], self.high[who])
+        self.craving[who] += misuse.learnt(self.value[who], self.high[who])
+
+    def _crave(self, who: np.ndarray, days: np.ndarray) -> None:
+        """What craving brings until the next visit, and what is left of it then."""
+        misuse, day, craving, hours = self.ruled.misuse, self.day[who], self.craving[who], DAY_H * days
         returns = ndtr(self.z["early return"][day, who]) < misuse.chance(misuse.rate_return, craving, hours)
         begins = ndtr(self.z["misuse"][day, who]) < misuse.chance(misuse.rate_misuse, craving, hours)
         self.early_returns[who] += returns
         self.misuse_d[who] = np.where(begins, np.minimum(self.misuse_d[who], day + days), self.misuse_d[who])
-        self.craving[who] = craving
+        self.craving[who] = misuse.kept(craving, hours)
 
     def _values(self) -> dict[str, np.ndarray]:
         """Symptoms once a day, [patients, days]."""

@@ -59,5 +59,6 @@ class Misuse(eqx.Module):
         return craving * np.exp(-hours / self.forgetting_time)
 
     def chance(self, rate: float, craving: np.ndarray, hours: np.ndarray) -> np.ndarray:
-        """Chance of an event of that rate within so many hours."""
-        return -np.expm1(-rate * craving * hours / WEEK_H)
+        """Chance of an event of that rate within so many hours in which craving fades from what it is now."""
+        weeks = self.forgetting_time * -np.expm1(-hours / self.forgetting_time) / WEEK_H
+        return -np.expm1(-rate * craving * weeks)
