@@ -9,6 +9,7 @@ import polars as pl
 
 from euthymia.course.outcomes import Row
 from euthymia.course.ruled import MISUSE, RuledCourse
+from euthymia.protocol.plain_words import MARKS
 from euthymia.report.charts import Rows, Spec, look, number
 from euthymia.report.rows import decimal
 from euthymia.report.series import DAY_H, WEEK_H
@@ -172,7 +173,7 @@ def rules(course: RuledCourse) -> list[dict[str, str]]:
         {
             "rule": r["rule"],
             "says": r["says"],
-            "from": f"{r['source']} ({MARK[r['verified']]})",
+            "from": f"{r['source']} ({MARKS[r['verified']]})",
             "visits": f"{r['visits']:,} ({100 * r['visits'] / visits:.1f} %)",
             "patients": f"{100 * r['patients'] / course.patients:.0f} %",
         }
@@ -190,14 +191,13 @@ def safeguards(course: RuledCourse) -> list[dict[str, str]]:
         {
             "rule": r["rule"],
             "says": r["says"],
-            "from": f"{r['source']} ({MARK[r['verified']]})",
+            "from": f"{r['source']} ({MARKS[r['verified']]})",
             **{name: percent(r[name]) for name in ("caught", "in time", "troubled")},
         }
         for r in course.safeguards().iter_rows(named=True)
     ]
 
 
-MARK = {"yes": "verified", "secondary": "second-hand", "no": "NOT VERIFIED"}
 FILES = {
     "ledger.csv": "every visit of every patient: what was seen, decided and given, and the rules that spoke",
     "rules.csv": "every rule, and how often it spoke",
