@@ -17,8 +17,8 @@ from euthymia.illness.depression import MADRS_MAXIMUM
 from euthymia.illness.ptsd import CAPS5_MAXIMUM
 from euthymia.patient.population import Patients
 from euthymia.protocol.calendar import Schedule
+from euthymia.protocol.chart import REMISSION_MADRS, RESPONSE_PERCENT, RESPONSE_PERCENT_CAPS5
 
-REMISSION_MADRS = 12.0  # at or below; the definition of the esketamine trials
 EPISODE = "episode effect"
 """In bipolar disorder, what the episode's own course takes off the MADRS."""
 
@@ -49,10 +49,11 @@ class Scale(NamedTuple):
 
 _MADRS = {"drug effect": "drug", "antidepressant effect": 1.0, "background effect": "background", "fluctuation": -1.0}
 _PTSD = {"PTSD drug effect": "drug", "PTSD background effect": "background", "PTSD other effect": 1.0}
+_OF_MADRS, _OF_CAPS5 = RESPONSE_PERCENT / 100, RESPONSE_PERCENT_CAPS5 / 100
 SCALES = {
-    "depression": Scale("MADRS", "baseline_madrs", MADRS_MAXIMUM, _MADRS, 0.5, REMISSION_MADRS),
-    "bipolar": Scale("MADRS", "baseline_madrs", MADRS_MAXIMUM, _MADRS | {EPISODE: 1.0}, 0.5, REMISSION_MADRS),
-    "ptsd": Scale("CAPS-5", "baseline_caps5", CAPS5_MAXIMUM, _PTSD, 0.3, None),  # response: as trials of PTSD define it
+    "depression": Scale("MADRS", "baseline_madrs", MADRS_MAXIMUM, _MADRS, _OF_MADRS, REMISSION_MADRS),
+    "bipolar": Scale("MADRS", "baseline_madrs", MADRS_MAXIMUM, _MADRS | {EPISODE: 1.0}, _OF_MADRS, REMISSION_MADRS),
+    "ptsd": Scale("CAPS-5", "baseline_caps5", CAPS5_MAXIMUM, _PTSD, _OF_CAPS5, None),
 }
 """By illness (see `illness.relative.RATIOS`)."""
 ENDPOINTS = ("24 h", "end")

@@ -13,12 +13,13 @@ import numpy as np
 import polars as pl
 
 from euthymia.course.batch import BATCH
+from euthymia.course.between import kinds, template
 from euthymia.course.outcomes import Given, patient_outcomes, summarise
 from euthymia.course.result import Course, Provenance, Summary, course_frame
 from euthymia.course.simulate import MAXIMUM_WEEKS, prepare, simulate, simulate_schedule
 from euthymia.course.store import narrow, write_whole
 from euthymia.course.variants import Variants
-from euthymia.course.visits import ACTIONS, Found, Ruled, Visit, kinds, template, unsimulated
+from euthymia.course.visits import ACTIONS, Found, Ruled, Visit, unsimulated
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.errors import UserError
 from euthymia.harm.misuse import Misuse

@@ -22,7 +22,9 @@ Number = Any
 
 RESPONSE_PERCENT = 50.0
 RESPONSE_PERCENT_CAPS5 = 30.0
+"""Least fall of the score that is a response; of the CAPS-5 as trials of PTSD define it."""
 REMISSION_MADRS = 12.0
+"""At or below; the definition of the esketamine trials."""
 RELAPSE_MADRS = 22.0
 """At this score or above at two visits in a row a response is lost, as SUSTAIN-1 defined relapse."""
 
