@@ -60,7 +60,7 @@ WELL: dict[str, float] = {
 FIRST = Place()
 LATER = Place(phase=0, number=2, given=1, time_h=168.0, since_h=168.0, before_h=0.0)
 ILL = {"MADRS": 40.0, "MADRS improvement": 0.0, "CAPS-5 improvement": 0.0}
-OF_THE_PLACE = dict(zip(words.OF_THE_COURSE, ("given", "since_h", "time_h"), strict=True))
+OF_THE_PLACE = dict(zip(words.OF_THE_COURSE, ("given", "since_h", "time_h", "held"), strict=True))
 
 
 def sound(place: Place = LATER, **measures: float) -> Chart:

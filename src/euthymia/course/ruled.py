@@ -246,7 +246,7 @@ def check(protocol: Protocol, calendar: Schedule, population: str) -> None:
             raise UserError(f"{protocol.name}: a session has no dose.")
 
 
-GROUP = 16 * BATCH
+GROUP = 20 * BATCH
 """Patients simulated side by side: many, so that batches stay full while most are done; not all, so that memory is
 bounded."""
 
@@ -328,13 +328,18 @@ def under_rules(
     )
     own = Adherence.from_evidence(), RestingPressure.from_evidence(), Misuse.from_evidence()
     ruled = Ruled(protocol, kinds(protocol), setting, timing, daily, *own)
-    n, parts = len(people), []
+    n, parts, gone_d = len(people), [], 0
+
+    def gone(days: int) -> None:
+        nonlocal gone_d
+        gone_d += days
+        if progress:
+            progress(gone_d // horizon_d, n)
+
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         for start in range(0, n, GROUP):
             group = people.take(start, min(start + GROUP, n))
-            parts.append(_followed(ruled.run(group, pool), group, protocol))
-            if progress:
-                progress(min(start + GROUP, n), n)
+            parts.append(_followed(ruled.run(group, pool, gone), group, protocol))
     width = max((x.shape[1] for f in parts for x in f.sessions.values()), default=0)
     found = Followed(
         {name: np.concatenate([f.values[name] for f in parts]) for name in parts[0].values},
@@ -400,40 +405,49 @@ def _ledger(found: Found, people: Patients, protocol: Protocol) -> pl.DataFrame:
     """One row per visit, in the order of patient and day."""
     names = [phase.name for phase in protocol.phases]
     index = np.asarray(people.index)
-    frames = []
-    for visit in found.visits:
-        given = visit.action == GIVE
-        nothing = np.full(len(visit.who), np.nan)
-        columns = {
-            "patient": index[visit.who],
-            "visit": np.zeros(len(visit.who), int),
-            "day": np.round(np.asarray(visit.place.time_h) / DAY_H).astype(int),
-            "action": [ACTIONS[a] for a in visit.action],
-            "phase": [names[int(p)] for p in np.asarray(visit.decision.phase)],
-            "session": np.asarray(visit.place.given).astype(int),
-            "dose": np.where(given, visit.decision.dose, np.nan),
-            "dose mg": np.where(given, visit.decision.dose_mg, np.nan),
-            **{name: visit.seen[name] for name in ("MADRS", "SBP", "DBP")},
-            "peak CADSS": visit.harms.get("peak dissociation", nothing),
-            "highest SBP": visit.seen["SBP"] + visit.harms.get("peak systolic rise", nothing),
-            **{name: visit.seen[name] for name in ("drug liking", "early returns")},
-            "next day": [int(d) if np.isfinite(d) else None for d in visit.due],
-            "fired": _who_spoke(visit, FIRED),
-            "missing": _who_spoke(visit, MISSING),
-        }
-        frames.append(pl.DataFrame(columns, schema=LEDGER))
+
+    def all_of(of: Callable[[Visit], Any]) -> np.ndarray:
+        return np.concatenate([np.asarray(of(visit)) for visit in found.visits])
+
+    def harm(name: str) -> np.ndarray:
+        return all_of(lambda v: v.harms.get(name, np.full(len(v.who), np.nan)))
+
+    given, due = all_of(lambda v: v.action) == GIVE, all_of(lambda v: v.due)
+    seen = {
+        name: all_of(lambda v, name=name: v.seen[name])
+        for name in ("MADRS", "SBP", "DBP", "drug liking", "early returns")
+    }
+    columns = {
+        "patient": index[all_of(lambda v: v.who)],
+        "visit": np.zeros(len(given), int),
+        "day": np.round(all_of(lambda v: v.place.time_h) / DAY_H).astype(int),
+        "action": np.array(ACTIONS)[all_of(lambda v: v.action)],
+        "phase": np.array(names)[all_of(lambda v: v.decision.phase).astype(int)],
+        "session": all_of(lambda v: v.place.given).astype(int),
+        "dose": np.where(given, all_of(lambda v: v.decision.dose), np.nan),
+        "dose mg": np.where(given, all_of(lambda v: v.decision.dose_mg), np.nan),
+        "peak CADSS": harm("peak dissociation"),
+        "highest SBP": seen["SBP"] + harm("peak systolic rise"),
+        "next day": pl.Series(np.where(np.isfinite(due), due, -1).astype(int)).replace(-1, None),
+        "fired": _who_spoke(found.visits, FIRED),
+        "missing": _who_spoke(found.visits, MISSING),
+        **seen,
+    }
     return (
-        pl.concat(frames)
+        pl.DataFrame({name: columns[name] for name in LEDGER}, schema=LEDGER)
         .sort("patient", "day", maintain_order=True)
         .with_columns(pl.int_range(pl.len()).over("patient").alias("visit"))
         .with_columns(pl.selectors.float().fill_nan(None))
     )
 
 
-def _who_spoke(visit: Visit, what: int) -> list[str]:
-    """For each patient, the rules that said so."""
-    found = [""] * len(visit.who)
-    for rule, x in visit.said.items():
-        for j in np.flatnonzero(x == what):
-            found[j] += f"; {rule}" if found[j] else rule
+def _who_spoke(visits: list[Visit], what: int) -> np.ndarray:
+    """For each visit of each patient, the rules that said so."""
+    found = np.full(sum(len(visit.who) for visit in visits), "", object)
+    first = 0
+    for visit in visits:
+        for rule, x in visit.said.items():
+            rows = first + np.flatnonzero(x == what)
+            found[rows] = [f"{before}; {rule}" if before else rule for before in found[rows]]
+        first += len(visit.who)
     return found

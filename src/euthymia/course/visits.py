@@ -137,9 +137,9 @@ class Ruled:
     def horizon_d(self) -> int:
         return len(self.daily.observe_h) - 1
 
-    def run(self, patients: Patients, pool: Executor) -> "Found":
-        """All visits of a group of patients."""
-        return _Group(self, patients, pool).run()
+    def run(self, patients: Patients, pool: Executor, gone: Callable[[int], None]) -> "Found":
+        """All visits of a group of patients. gone: told how many days of how many patients were gone through."""
+        return _Group(self, patients, pool, gone).run()
 
 
 class Found(NamedTuple):
@@ -158,8 +158,8 @@ class _Group:
     them `BATCH` at a time, those with a dose apart from those without. Who shares a batch changes nobody's numbers.
     """
 
-    def __init__(self, ruled: Ruled, patients: Patients, pool: Executor):
-        self.ruled, self.patients, self.pool, self.n = ruled, patients, pool, len(patients)
+    def __init__(self, ruled: Ruled, patients: Patients, pool: Executor, gone: Callable[[int], None]):
+        self.ruled, self.patients, self.pool, self.gone, self.n = ruled, patients, pool, gone, len(patients)
         n, days = self.n, np.arange(ruled.horizon_d + 1)
         streams = dict.fromkeys(BY_DAY, days) | {"rating": 24 * 60 * days} | dict.fromkeys(OWN, np.zeros(1))
 
@@ -205,20 +205,57 @@ class _Group:
 
     def run(self) -> Found:
         visits: list[Visit] = []
-        while len(active := np.flatnonzero(self.day < self.ruled.horizon_d)):
-            visit = self._visit(active[self.due[active] <= self.day[active]])
-            days = self._days_until_due(active)
-            given = visit.who[visit.action == GIVE]
-            if self.ruled.kinds:
-                visit = self._go_on(visit, active, days)
-                self._crave(active, days)
-            self.given_on[self.day[given], given] = True
-            self.cumulative_mg[visit.who] += visit.mg
-            self.since[1, given], self.since[0, given] = self.since[0, given], 0.0
-            self.since[:, active] += DAY_H * days
-            self.day[active] += days
-            visits.append(visit)
+        while len(left := np.flatnonzero(self.day < self.ruled.horizon_d)):
+            is_due = self.due[left] <= self.day[left]
+            if is_due.any():
+                visits.append(self._see(left[is_due]))
+            waiting = self._alike(np.flatnonzero(self.day < np.minimum(self.due, self.ruled.horizon_d)))
+            if waiting:
+                self._wait(waiting)
         return Found(self._values(), visits, self.misuse_d)
+
+    def _alike(self, who: np.ndarray) -> list[np.ndarray]:
+        """Patients who wait for their next visit, apart by the steps of the days ahead; those who go equally far share
+        a batch, as it goes as far as the one who goes farthest."""
+        far = who[np.argsort(self._days_until_due(who), kind="stable")]
+        since = np.minimum(self.since[0, far] / DAY_H, SAME_STEPS_D).astype(int)
+        return [far[since == days] for days in np.unique(since)]
+
+    def _see(self, who: np.ndarray) -> Visit:
+        """Patients whose visit is due: seen and decided on; those who are given a dose go on to their next visit."""
+        visit = self._visit(who)
+        at = np.flatnonzero(visit.action == GIVE)
+        at = at[np.argsort(self._days_until_due(who[at]), kind="stable")]
+        given = who[at]
+        days = self._days_until_due(given)
+        if self.ruled.kinds and len(given):
+            number = np.asarray(visit.place.given, int)[at]
+            felt = (self.z[f"{name} session"][number, given] for name in ("dissociation", "blood pressure"))
+            share = self._shares(visit.mg[at], np.asarray(visit.place.phase, int)[at])
+            harms = self._advance(given, np.stack([number, *felt]), share)
+            visit = self._in_session(visit, at, given, harms)
+            self._crave(given, days)
+        self.given_on[self.day[given], given] = True
+        self.cumulative_mg[who] += visit.mg
+        self.since[1, given], self.since[0, given] = self.since[0, given], 0.0
+        self._pass(given, days)
+        return visit
+
+    def _wait(self, alike: list[np.ndarray]) -> None:
+        """Patients, alike within each of these, go on to their next visit, or as far as the engine goes."""
+        if self.ruled.kinds:
+            whole = [np.pad(some, (0, -len(some) % BATCH), mode="edge") for some in alike]
+            self._advance(np.concatenate(whole))
+        for who in alike:
+            days = self._days_until_due(who)
+            if self.ruled.kinds:
+                self._crave(who, days)
+            self._pass(who, days)
+
+    def _pass(self, who: np.ndarray, days: np.ndarray) -> None:
+        self.since[:, who] += DAY_H * days
+        self.day[who] += days
+        self.gone(int(days.sum()))
 
     def _visit(self, who: np.ndarray) -> Visit:
         """Observe and decide."""
@@ -300,52 +337,29 @@ class _Group:
         left = self.ruled.horizon_d - self.day[who]
         return np.minimum(np.minimum(self.due[who] - self.day[who], LONGEST_D), left).astype(int)
 
-    def _go_on(self, visit: Visit, active: np.ndarray, days: np.ndarray) -> Visit:
-        """All to their next visit; the visit with what its sessions did."""
-        given = visit.action == GIVE
-        # those who go equally far share a batch: it goes as far as the one who goes farthest
-        far = np.zeros(self.n, int)
-        far[active] = days
-        dosed = visit.who[given][np.argsort(far[visit.who[given]], kind="stable")]
-        other = np.setdiff1d(active, dosed)
-        other = other[np.argsort(far[other], kind="stable")]
-        order = np.argsort(visit.who)
-        at = order[np.searchsorted(visit.who, dosed, sorter=order)]  # their places in this visit
-        harms: dict[str, np.ndarray] = {}
-        if len(dosed):
-            number = np.asarray(visit.place.given, int)[at]
-            felt = (self.z[f"{name} session"][number, dosed] for name in ("dissociation", "blood pressure"))
-            share = self._shares(visit.mg[at], np.asarray(visit.place.phase, int)[at])
-            harms = self._advance(dosed, far[dosed], np.stack([number, *felt]), share)
-        since = np.minimum(self.since[0, other] / DAY_H, SAME_STEPS_D).astype(int)
-        for days_since in np.unique(since).tolist():
-            some = other[since == days_since]
-            self._advance(some, far[some], since=days_since)
-        return self._in_session(visit, at, dosed, harms) if len(dosed) else visit
-
-    def _advance(self, who: np.ndarray, days: np.ndarray, *dose: np.ndarray, since: int = 0) -> dict[str, np.ndarray]:
-        """Carry these patients on, and keep plasticity of the days gone through; what the session did, if there is one.
-        dose: `session` and `share` of `_with_dose`; since: without, whole days since their last session, at most
-        `SAME_STEPS_D`."""
+    def _advance(self, who: np.ndarray, *dose: np.ndarray) -> dict[str, np.ndarray]:
+        """Carry these patients on to their next visit, and keep plasticity of the days gone through; what the session
+        did, if there is one. dose: `session` and `share` of `with_dose`; without, those of a batch are alike."""
         setting, timing = self.ruled.setting, self.ruled.timing
 
         def work(people: Patients, rows: np.ndarray, days: np.ndarray, *dose: np.ndarray) -> Any:
             bound, carried = jax.tree.map(lambda x: x[..., rows], (self.bound, self.carried))
             if dose:
-                found = with_dose(setting, timing, people, bound, carried, days, *dose)
+                carried, daily, harms = with_dose(setting, timing, people, bound, carried, days, *dose)
             else:
-                found = without_dose(setting, timing, people, bound, carried, days, np.asarray(since))
-            return jax.tree.map(np.asarray, found)
+                since = np.minimum(self.since[0, rows[0]] / DAY_H, SAME_STEPS_D).astype(int)
+                carried, daily = without_dose(setting, timing, people, bound, carried, days, since)
+                harms = {}
+            for mine, new in zip(jax.tree.leaves(self.carried), jax.tree.leaves(carried), strict=True):
+                mine[..., rows] = new
+            daily = np.asarray(daily)
+            for k in range(1, int(days.max()) + 1):
+                gone = np.flatnonzero(days >= k)
+                self.plastic[self.day[rows[gone]] + k, :, rows[gone]] = daily[k][:, gone].T
+            return jax.tree.map(np.asarray, harms)
 
-        parts = self._each(who, work, who, days, *dose)
-        together = jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., : len(who)], *parts)
-        carried, daily = together[:2]
-        for mine, new in zip(jax.tree.leaves(self.carried), jax.tree.leaves(carried), strict=True):
-            mine[..., who] = new
-        for k in range(1, int(days.max()) + 1):
-            gone = days >= k
-            self.plastic[self.day[who[gone]] + k, :, who[gone]] = daily[k][:, gone].T
-        return together[2] if dose else {}
+        parts = self._each(who, work, who, self._days_until_due(who), *dose)
+        return jax.tree.map(lambda *x: np.concatenate(x)[: len(who)], *parts)
 
     def _shares(self, mg: np.ndarray, phase: np.ndarray) -> np.ndarray:
         """Of each entry of the template, how much of it a session is, [entries, patients]."""
@@ -403,16 +417,21 @@ class _Group:
             before, session = since[:, day - 1], self.given_on[day - 1]
             since[:, day] = np.where(session, np.stack([np.zeros(n), before[0]]), before) + DAY_H
 
-        def work(people: Patients, since: np.ndarray, moved: np.ndarray, rating: np.ndarray, plastic: np.ndarray):
+        found: dict[str, np.ndarray] = {}
+
+        def work(people: Patients, rows: np.ndarray, *draws: np.ndarray) -> None:
+            since, moved, rating, plastic = draws
             timing = replace(self.ruled.daily, since_session_h=since)
             brain: Any = dict(zip(STATES, plastic.transpose(1, 0, 2), strict=True))
-            draws = {"fluctuation": moved, "rating": rating}
-            values = brain | symptoms_by_day(self.ruled.setting, timing, people, draws, brain)
-            return {name: np.asarray(x).T for name, x in values.items()}
+            symptoms = symptoms_by_day(
+                self.ruled.setting, timing, people, {"fluctuation": moved, "rating": rating}, brain
+            )
+            for name, x in (brain | symptoms).items():
+                found.setdefault(name, np.empty((n, horizon + 1)))[rows] = np.asarray(x).T
 
         arrays = since, self.z["fluctuation"], self.z["rating"], self.plastic
-        parts = self._each(np.arange(n), work, *arrays)
-        return {name: np.concatenate([p[name] for p in parts])[:n] for name in parts[0]}
+        self._each(np.arange(n), work, np.arange(n), *arrays)
+        return found
 
 
 def unsimulated(protocol: Protocol) -> tuple[str, ...]:

@@ -36,7 +36,8 @@ class Place:
     phase: its number from 0; number: of the session within the phase, from 1; given: sessions so far; time_h: now, from
     the first day; since_h: since the last session (infinite before the first); before_h: when the patient was last seen
     (minus infinity before the first visit); ended: number of the phase that the last session ended (-1: none); dose: as
-    last adjusted, in the drug's unit (NaN: as planned); again: how often the course has begun again.
+    last adjusted, in the drug's unit (NaN: as planned); again: how often the course has begun again; held: how often
+    the session that is due was held.
     """
 
     phase: Number = 0
@@ -48,6 +49,7 @@ class Place:
     ended: Number = -1
     dose: Number = np.nan
     again: Number = 0
+    held: Number = 0
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Truth(NamedTuple):
 def with_course(chart: Chart) -> Chart:
     """The chart with the measures that follow from its place."""
     place = chart.place
-    own = dict(zip(OF_THE_COURSE, (place.given, place.since_h, place.time_h), strict=True))
+    own = dict(zip(OF_THE_COURSE, (place.given, place.since_h, place.time_h, place.held), strict=True))
     return replace(chart, measures={**chart.measures, **own})
 
 

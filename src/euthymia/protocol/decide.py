@@ -421,6 +421,7 @@ def decide(protocol: Protocol, chart: Chart) -> Decision:
         before_h=np.asarray(now.time_h, float),
         dose=np.where(given, adjusted, now.dose),
         again=np.asarray(now.again),
+        held=np.where(given, 0, np.asarray(now.held) + held),
     )
     nothing = np.nan
     return Decision(

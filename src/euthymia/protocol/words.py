@@ -253,6 +253,7 @@ Measured = Literal[
     "sessions given",
     "time since last session",
     "time in course",
+    "sessions held in a row",
     "sessions in 7 days",
     "sessions in 28 days",
     "cumulative ketamine",
@@ -300,6 +301,7 @@ MEASURES: dict[Measured, str] = {
     "sessions given": "sessions",
     "time since last session": "duration",
     "time in course": "duration",
+    "sessions held in a row": "sessions",
     "sessions in 7 days": "sessions",
     "sessions in 28 days": "sessions",
     "cumulative ketamine": "mass",
@@ -321,7 +323,12 @@ MEASURES: dict[Measured, str] = {
 }
 
 # measures that follow from the place in the course
-OF_THE_COURSE: tuple[Measured, ...] = ("sessions given", "time since last session", "time in course")
+OF_THE_COURSE: tuple[Measured, ...] = (
+    "sessions given",
+    "time since last session",
+    "time in course",
+    "sessions held in a row",
+)
 
 SafeguardKind = Literal[
     "supervised administration only",
