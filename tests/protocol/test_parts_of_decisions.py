@@ -57,6 +57,8 @@ def test_a_decision_of_a_week_is_made_at_the_first_visit_from_its_end_and_at_no_
     ):
         found = decide(protocol, sound(replace(LATER, before_h=before_h, time_h=time_h)))
         assert int(found.action) == action, (before_h, time_h)
+    late = Place(phase=1, number=1, given=8, time_h=due_h + 24, since_h=168.0)  # nobody was ever seen before
+    assert decide(protocol, sound(late)).action == STOP
 
 
 def test_the_end_of_a_phase_is_asked_about_once(document):
@@ -111,6 +113,23 @@ def test_remission_and_response_are_as_trials_define_them(document):
         name, there, not_there = measures
         found = [int(decide(protocol, calm(**{name: x})).action) for x in (there, not_there)]
         assert found == [STOP, GIVE]
+
+
+@pytest.mark.parametrize(
+    ("indication", "scale", "there", "not_there"),
+    [
+        ("post-traumatic stress disorder", "CAPS-5 improvement", 30.0, 29.5),
+        ("bipolar depression", "MADRS improvement", 50.0, 49.5),
+        ("treatment-resistant depression", "MADRS improvement", 50.0, 49.5),
+    ],
+)
+def test_a_response_is_read_from_the_scale_of_the_illness(document, indication, scale, there, not_there):
+    rule = "{rule: D-8, at: every session, stop when: response, source: a source, verified: yes}"
+    protocol = with_parts(document, decide=f"[{rule}]").model_copy(update={"indication": indication})
+    both = {"CAPS-5 improvement": 0.0, "MADRS improvement": 0.0}
+    for x, action in ((there, STOP), (not_there, GIVE)):
+        assert decide(protocol, sound(LATER, **both | {scale: x})).action == action
+    assert scale in measures_used(protocol)
 
 
 def test_no_response_is_known_and_not_there(document):
@@ -220,6 +239,54 @@ def test_a_check_stands_as_long_as_it_says(document):
     for age_h, action in ((0, GIVE), (720, GIVE), (721, HOLD), (np.inf, HOLD), (np.nan, HOLD), (-1, HOLD)):
         chart = replace(calm(), checks_h={**calm().checks_h, "consent": age_h})
         assert decide(protocol, chart).action == action
+
+
+def test_a_check_without_a_time_of_its_own_stands_for_a_day(document):
+    protocol = with_parts(
+        document,
+        session="{before: [{rule: C-1, check: fasting, source: a source, verified: yes}]}",
+        status="research only",
+    )
+    for age_h, action in ((23.9, GIVE), (24.0, GIVE), (24.1, HOLD)):
+        chart = replace(calm(), checks_h={**calm().checks_h, "fasting": age_h})
+        assert decide(protocol, chart).action == action
+
+
+def test_what_is_asked_at_every_session_is_not_asked_before_the_first(document):
+    rule = "{rule: D-9, at: every session, stop when: no response, source: a source, verified: yes}"
+    protocol = with_parts(document, decide=f"[{rule}]")
+    ill = {"MADRS": 35.0, "MADRS improvement": 0.0}
+    assert [int(decide(protocol, sound(place, **ill)).action) for place in (Place(), LATER)] == [GIVE, STOP]
+
+
+def test_a_step_back_to_a_single_dose_keeps_the_interval(document):
+    """The phase before has no rhythm to go back to."""
+    back = "{rule: D-3, at: every session, step back when: relapse, source: a source, verified: yes}"
+    phases = "[{name: a, doses: 1}, {name: b, starts: week 2, every: 1 week}]"
+    protocol = with_parts(document, phases=phases, decide=f"[{back}]")
+    place = replace(LATER, phase=1, number=3, given=3, time_h=21 * 24.0)
+    assert decide(protocol, sound(place, MADRS=30.0)).next_h == 168.0
+
+
+def test_nobody_begins_again_with_a_phase_that_is_still_to_come(document):
+    again = (
+        "{rule: D-4, at: every session, begin again when: relapse, phase: maintenance, at most: 3, source: a source, "
+        "verified: yes}"
+    )
+    protocol = with_parts(document, decide=f"[{again}]")
+    found = decide(protocol, sound(replace(LATER, number=4, given=3), MADRS=30.0))
+    assert (int(found.phase), int(found.place.phase), int(found.place.again)) == (0, 0, 0)
+
+
+def test_many_leave_as_each_of_them_alone(document):
+    protocol = with_parts(document)
+    ages_h = np.array([0.5, 0.5, 3.0, np.nan, np.inf])
+    since_h = np.array([2.0, 1.9, 2.0, 2.0, 2.0])
+    together = leave(protocol, replace(sound(), checks_h={"clinically stable": ages_h}), since_h)
+    assert together.may.tolist() == [True, False, False, False, False]
+    for age_h, since, may in zip(ages_h, since_h, together.may, strict=True):
+        alone = leave(protocol, replace(sound(), checks_h={"clinically stable": age_h}), since)
+        assert bool(alone.may) == may
 
 
 def test_of_two_adjustments_the_lower_dose_counts(document):
@@ -370,6 +437,7 @@ def test_a_course_ends_at_its_limit(document):
     protocol = with_parts(document, safeguards=f"[{limit}]", status="research only")
     assert decide(protocol, sound(replace(LATER, given=4))).action == GIVE
     assert decide(protocol, sound(replace(LATER, given=5))).action == STOP
+    assert decide(protocol, sound(replace(LATER, given=6))).action == STOP
 
 
 def test_a_follow_up_falls_due_without_holding_the_dose(document):
