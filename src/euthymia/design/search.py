@@ -1,0 +1,286 @@
+"""The search: every regimen in the same virtual patients and under the same draws, the hopeless dropped early.
+
+Work is cut into parts, one draw of the parameters and one block of patients each, in which all regimens still in the
+race are followed. The race goes in stages, each with more draws and more patients; after a stage a regimen leaves it
+where another is at least as good in everything that is asked and surely better in the aim, or where it surely breaks a
+limit. What remains is compared in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from scipy.stats import beta
+
+from euthymia.course.store import Parts
+from euthymia.design.aims import MEASURES, Aim, Limit
+from euthymia.design.decision import Verdict, front, verdict
+from euthymia.trial.workers import each
+
+SURELY = 3.0
+"""Standard errors by which a difference is sure enough to drop a regimen."""
+STAGES = ((0.2, 0.25), (0.5, 0.5), (1.0, 1.0))
+"""Of the race: shares of the draws and of the patients."""
+BLOCKS = 4
+"""Into which the patients are cut."""
+CONFIDENCE = 0.95
+"""With which a limit on a chance must hold, given how few patients were followed."""
+
+
+class Part(NamedTuple):
+    """Of the work: regimens by number, under one draw, in one block of patients."""
+
+    regimens: tuple[int, ...]
+    draw: int
+    block: int
+
+
+Values = Mapping[str, np.ndarray]
+"""By measure, [regimens, patients of the block]."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is searched for. burdens: measures that may not rise for the aim to rise, beside it on the front."""
+
+    aim: Aim
+    limits: tuple[Limit, ...] = ()
+    burdens: tuple[str, ...] = ()
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Everything that must be measured, once each, the aim first."""
+        named = (self.aim.measure, *self.burdens, *(limit.measure for limit in self.limits))
+        return tuple(dict.fromkeys(named))
+
+
+@dataclass
+class Race:
+    """values: by measure, [regimens, draws, patients], NaN where not followed; out: why a regimen left, by number;
+    followed: patients of a regimen and draw that were, in all."""
+
+    asked: Asked
+    values: dict[str, np.ndarray]
+    out: dict[int, str] = field(default_factory=dict)
+    followed: int = 0
+
+    @property
+    def left(self) -> np.ndarray:
+        """Regimens still in it, by number."""
+        n = len(self.values[self.asked.aim.measure])
+        return np.array([k for k in range(n) if k not in self.out], int)
+
+    def of(self, measure: str, regimens: Any) -> np.ndarray:
+        """Values of some regimens, where all of them were followed alike: [regimens, draws, patients]."""
+        x = self.values[measure][regimens]
+        seen = np.isfinite(x).all(0)
+        return x[:, seen.any(1)][:, :, seen.any(0)]
+
+    def means(self, measure: str, regimens: Any) -> np.ndarray:
+        """Means over patients, [regimens, draws]."""
+        return self.of(measure, regimens).mean(2)
+
+
+def search(
+    evaluate: Callable[[Part], Values],
+    regimens: int,
+    draws: int,
+    patients: int,
+    asked: Asked,
+    *,
+    stages: Sequence[tuple[float, float]] = STAGES,
+    parts: Parts | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Race:
+    """Follow regimens until it is clear which are worth choosing.
+
+    evaluate: follows the regimens of a part, a pure function of it; parts: where finished ones are kept, so that a
+    search that was stopped goes on; progress: called with (parts done, parts if none were dropped).
+    """
+    race = Race(asked, {m: np.full((regimens, draws, patients), np.nan, np.float32) for m in asked.measures})
+    seen: set[tuple[int, int]] = set()
+    all_parts, done = sum(1 for _ in _cells(stages[-1], draws, set())), 0
+    for number, stage in enumerate(stages):
+        left = tuple(race.left.tolist())
+        if not left:
+            break
+        work = {
+            (draw * BLOCKS + block) * len(stages) + number: Part(left, draw, block)
+            for draw, block in _cells(stage, draws, seen)
+        }
+        for key, found in _followed(evaluate, work, asked.measures, parts, workers, scheduler):
+            part = work[key]
+            rows = _patients(part.block, patients)
+            for measure in asked.measures:
+                race.values[measure][np.array(left)[:, None], part.draw, rows[None]] = found[measure]
+            race.followed += len(left) * len(rows)
+            done += 1
+            if progress:
+                progress(done, all_parts)
+        seen |= {(part.draw, part.block) for part in work.values()}
+        if number < len(stages) - 1:
+            _drop(race)
+    return race
+
+
+def _cells(stage: tuple[float, float], draws: int, seen: set[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Draws and blocks of a stage that were not in one before."""
+    some_draws, some_blocks = (max(1, round(share * n)) for share, n in zip(stage, (draws, BLOCKS), strict=True))
+    for draw in range(some_draws):
+        for block in range(some_blocks):
+            if (draw, block) not in seen:
+                yield draw, block
+
+
+def _patients(block: int, patients: int) -> np.ndarray:
+    """Numbers of the patients of a block."""
+    return np.arange(patients * block // BLOCKS, patients * (block + 1) // BLOCKS)
+
+
+def _followed(
+    evaluate: Callable[[Part], Values],
+    work: Mapping[int, Part],
+    measures: Sequence[str],
+    parts: Parts | None,
+    workers: int | None,
+    scheduler: str | None,
+) -> Iterator[tuple[int, Values]]:
+    """Every part with its values, in the order they are finished; those finished before are read."""
+    kept = [key for key in work if parts and parts.done(key)]
+    for key in kept:
+        assert parts
+        table = parts.read("values", key)
+        yield key, {m: np.array(table[m].to_list(), np.float32) for m in measures}
+    for key, found in each(evaluate, {k: p for k, p in work.items() if k not in kept}, workers, scheduler):
+        if parts:
+            table = {"regimen": work[key].regimens, **{m: np.asarray(found[m], np.float32) for m in measures}}
+            parts.write(key, pl.DataFrame(table))
+        yield key, found
+
+
+# --- who leaves the race ----------------------------------------------------------------------------------------------
+
+
+def _drop(race: Race) -> None:
+    """Take out what surely breaks a limit, and then what is surely beaten."""
+    asked, left = race.asked, race.left
+    for limit in asked.limits:
+        for k in left:
+            if k not in race.out and breaks(race.of(limit.measure, [k])[0], limit) == "surely":
+                race.out[int(k)] = f"breaks the limit {limit.text!r}"
+    left = race.left
+    if not len(left):
+        return
+    aim = asked.aim.sign * race.of(asked.aim.measure, left)
+    costs = [_sign(m) * race.means(m, left).mean(1) for m in asked.burdens]
+    able = np.array([all(breaks(race.of(x.measure, [k])[0], x) == "no" for x in asked.limits) for k in left])
+    for j, k in enumerate(left):
+        rivals = able & (left != k)
+        for cost in costs:
+            rivals &= cost >= cost[j] - 1e-9
+        for i in np.flatnonzero(rivals):
+            by_draw, surely = _difference(aim[i] - aim[j])
+            if surely and (by_draw > 0).all():
+                race.out[int(k)] = f"beaten by regimen {left[i]}"
+                break
+
+
+def _difference(apart: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The mean difference under each draw, and whether it is surely above zero. apart: [draws, patients]."""
+    by_draw, by_patient = apart.mean(1), apart.mean(0)
+    error = np.sqrt(by_draw.var(ddof=1) / len(by_draw) + by_patient.var(ddof=1) / len(by_patient))
+    return by_draw, bool(by_draw.mean() > SURELY * error)
+
+
+def _sign(measure: str) -> float:
+    return 1.0 if MEASURES[measure].better == "more" else -1.0
+
+
+def breaks(x: np.ndarray, limit: Limit) -> str:
+    """Whether a limit is broken: "no", "perhaps" or "surely". x: of one regimen, [draws, patients].
+
+    A chance counts as kept only where its share lies below the limit with `CONFIDENCE`, for as many patients as were
+    followed: draws share their patients and do not make them more.
+    """
+    patients = x.shape[1]
+    if limit.chance is not None:
+        share = limit.holds_in(x).mean()
+        highest, lowest = (_bound(share, patients, p) for p in (CONFIDENCE, 1 - CONFIDENCE))
+        return "no" if highest < limit.chance else "surely" if lowest > limit.chance else "perhaps"
+    mean = x.mean()
+    error = np.sqrt(x.mean(1).var() / len(x) + x.mean(0).var() / patients)
+    up = limit.comparison in ("above", "at least")
+    short = (limit.value - mean) if up else (mean - limit.value)
+    inclusive = limit.comparison.startswith("at ")
+    if short < 0 or (inclusive and short == 0):
+        return "no"
+    return "surely" if short > SURELY * error else "perhaps"
+
+
+def _bound(share: float, patients: int, level: float) -> float:
+    """The chance that is exceeded with probability 1 - `level`, after seeing such a share (Clopper and Pearson)."""
+    k = share * patients
+    if level > 0.5:
+        return 1.0 if k >= patients else float(beta.ppf(level, k + 1, patients - k))
+    return 0.0 if k <= 0 else float(beta.ppf(level, k, patients - k + 1))
+
+
+# --- what comes of it -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Choice:
+    """table: one row per regimen that was followed to the end; front: which of them nothing beats; verdict: of those
+    that keep the limits, in their order `able`; chosen: number of the best on average, None where none keeps them."""
+
+    left: np.ndarray
+    means: dict[str, np.ndarray]
+    kept: np.ndarray
+    front: np.ndarray
+    verdict: Verdict | None
+    able: np.ndarray
+    chosen: int | None
+
+
+def choice(race: Race, seed: int = 1) -> Choice:
+    """Which regimens keep the limits, which are on the front, and how probably each is the best."""
+    asked, left = race.asked, race.left
+    means = {m: race.means(m, left) for m in asked.measures}
+    kept = np.array([all(breaks(race.of(x.measure, [k])[0], x) == "no" for x in asked.limits) for k in left], bool)
+    qualities = [
+        asked.aim.sign * means[asked.aim.measure].mean(1),
+        *(_sign(m) * means[m].mean(1) for m in asked.burdens),
+    ]
+    on_front = np.zeros(len(left), bool)
+    on_front[kept] = front(np.array(qualities).T[kept])
+    able = left[kept]
+    if not len(able):
+        return Choice(left, means, kept, on_front, None, able, None)
+    found = verdict(asked.aim.sign * race.of(asked.aim.measure, able), seed)
+    return Choice(left, means, kept, on_front, found, able, int(able[found.mean.argmax()]))
+
+
+def nearest(race: Race) -> tuple[int, Limit, float] | None:
+    """Where nothing keeps every limit: the regimen whose worst limit is missed by least, that limit, and by what share
+    of its value. None where some regimen keeps them all."""
+    best: tuple[int, Limit, float] | None = None
+    for k in range(len(race.values[race.asked.aim.measure])):
+        missed = [(_short(race.of(x.measure, [k])[0], x), x) for x in race.asked.limits]
+        worst = max(missed, key=lambda pair: pair[0])
+        if best is None or worst[0] < best[2]:
+            best = k, worst[1], worst[0]
+    return best
+
+
+def _short(x: np.ndarray, limit: Limit) -> float:
+    """By what share of its value a limit is missed; below 0 where it is kept."""
+    if limit.chance is not None:
+        return float(_bound(limit.holds_in(x).mean(), x.shape[1], CONFIDENCE) / limit.chance - 1)
+    apart = (limit.value - x.mean()) if limit.comparison in ("above", "at least") else (x.mean() - limit.value)
+    return float(apart / max(abs(limit.value), 1e-9))
