@@ -12,11 +12,12 @@ from euthymia import evidence
 from euthymia.brain.plasticity import STATES, OtherRoute, Plasticity
 from euthymia.course.engine import Drive, integrate
 from euthymia.course.setting import Setting, Timing
-from euthymia.course.symptoms import symptoms
+from euthymia.course.symptoms import RATINGS, symptoms
 from euthymia.course.variants import Variants
 from euthymia.drug.compounds import ng_per_mL
 from euthymia.drug.occupancy import Receptor
 from euthymia.harm.acute import AcuteHarm
+from euthymia.illness.bipolar import POLES
 from euthymia.illness.depression import Depression
 from euthymia.patient.population import Patients, illness_of
 from euthymia.patient.random import Draws, normals
@@ -127,18 +128,15 @@ def chain_of(setting: Setting, patients: Patients) -> Plasticity:
 def draw_batch(timing: Timing, patients: Patients) -> Draws:
     """Every random number of a batch's course."""
     sessions = np.arange(len(timing.earlier))
+    illness = illness_of(patients.population)
     streams = {
         "fluctuation": np.arange(timing.days),
-        "rating": np.asarray(timing.minute),
         "dissociation session": sessions,
         "blood pressure session": sessions,
+        **{rating.stream: np.asarray(timing.minute) for rating in RATINGS[illness].values()},
     }
-    illness = illness_of(patients.population)
-    if illness == "ptsd":
-        streams["CAPS-5 rating"] = np.asarray(timing.minute)
     if illness == "bipolar":
-        steps = np.arange(len(timing.pole) - 1)
-        streams |= {"depressive pole": steps, "manic pole": steps, "YMRS rating": np.asarray(timing.minute)}
+        streams |= {f"{pole} pole": np.arange(len(timing.pole) - 1) for pole in POLES}
     return normals(patients.seed, streams, patients.index, compiled=True)
 
 

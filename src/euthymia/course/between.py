@@ -1,7 +1,8 @@
 """What happens between two visits, compiled: from one session, or from none, day by day to the next visit.
 
 A day with a session has the steps of any session, the days after it those of any later day. All sessions are shares of
-those of a template: one of every way in which a protocol gives its drug, all at 0 h, and the days after.
+those of a template: one of every way in which a protocol gives its drug, all at 0 h, and the days after. The engine
+looks at the end of every day, and where an illness has equations of its own at the hours they need.
 """
 
 from dataclasses import replace
@@ -15,12 +16,22 @@ from jax import Array, lax
 
 from euthymia.course.batch import BATCH, WATCHED, WIDE, Bound, bind, chain_of, session_harms
 from euthymia.course.engine import Segments
-from euthymia.course.setting import Setting, Timing
-from euthymia.course.symptoms import effects, symptoms
+from euthymia.course.exposures import hours_of_day
+from euthymia.course.setting import BipolarSetting, PtsdSetting, Setting, Timing
+from euthymia.course.symptoms import (
+    RATINGS,
+    effects,
+    instability,
+    poles_at_entry,
+    scores,
+    symptoms,
+    tilted,
+)
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.harm.acute import AcuteHarm
-from euthymia.illness.depression import DAY_H, Depression, score
-from euthymia.patient.population import Patients
+from euthymia.illness.bipolar import POLES, STEP_H, advanced
+from euthymia.illness.depression import DAY_H, Depression
+from euthymia.patient.population import Patients, illness_of
 from euthymia.protocol.calendar import Administration, Schedule
 from euthymia.protocol.document import Protocol
 
@@ -29,6 +40,28 @@ LONGEST_D = 28
 SAME_STEPS_D = 4
 """From so many days after a session on, all days have the same steps."""
 STATES = ("functional", "labile", "consolidated")
+
+
+def hours(protocol: Protocol, illness: str) -> np.ndarray:
+    """Hours of a day at which the engine looks, from 0: [looks a day]."""
+    if illness == "bipolar":
+        return np.arange(0.0, DAY_H, STEP_H)
+    return hours_of_day(protocol) if illness == "ptsd" else np.zeros(1)
+
+
+def looks(hours: np.ndarray, days: int) -> np.ndarray:
+    """Times (h) of all looks in so many days, the last at their end, [days * looks a day + 1]."""
+    return np.append((DAY_H * np.arange(days)[:, None] + hours).ravel(), DAY_H * days)
+
+
+def looks_a_day(timing: Timing) -> int:
+    """Of a template."""
+    return (len(timing.observe_h) - 1) // LONGEST_D
+
+
+def kept_in(illness: str) -> tuple[str, ...]:
+    """What is kept of the brain at every look."""
+    return (*STATES, "occupancy") if illness == "ptsd" else STATES
 
 
 class Kind(NamedTuple):
@@ -59,11 +92,11 @@ def kinds(protocol: Protocol) -> tuple[Kind, ...]:
     )
 
 
-def template(protocol: Protocol, calendar: Schedule) -> tuple[Schedule, np.ndarray]:
-    """One session of every kind at 0 h and the days after it, to be prepared like any course; and its times (h)."""
+def template(protocol: Protocol, calendar: Schedule, hours: np.ndarray) -> tuple[Schedule, np.ndarray]:
+    """One session of every kind at 0 h and the days after it, to be prepared like any course; and its looks (h)."""
     sessions = tuple(kind.session for kind in kinds(protocol))
-    days = DAY_H * np.arange(LONGEST_D + 1)
-    return replace(calendar, administrations=sessions, horizon_h=float(days[-1])), days
+    every_h = looks(hours, LONGEST_D)
+    return replace(calendar, administrations=sessions, exposures_h=(), horizon_h=float(every_h[-1])), every_h
 
 
 class Carried(NamedTuple):
@@ -85,14 +118,22 @@ def _segments(setting: Setting, timing: Timing, patients: Patients, bound: Bound
     return Segments(chain_of(setting, patients), drive, timing.steps, ("occupancy", "surge", "bdnf"))
 
 
-def _onward(segments: Segments, start: Any, past: Array, i: Any) -> tuple[Any, dict[str, Array]]:
+class Now(NamedTuple):
+    """At the end of a segment: what is carried on, and receptors occupied, [patients]."""
+
+    carried: Any
+    occupancy: Any
+
+    def kept(self, illness: str) -> Array:
+        """What a look keeps, [kept, patients]."""
+        known = {**self.carried[1], "occupancy": self.occupancy}
+        return jnp.stack([known[name] for name in kept_in(illness)])
+
+
+def _onward(segments: Segments, start: Now, past: Array, i: Any) -> tuple[Now, dict[str, Array]]:
     """One segment for all but those who are past their days; and the peaks within it."""
-    new, (*_, peaks) = segments.run(start, i)
-    return jax.tree.map(lambda x, old: jnp.where(past, old, x), new, start), peaks
-
-
-def _plastic(now: Any) -> Array:
-    return jnp.stack([now[1][name] for name in STATES])
+    new, (_, _, signals, peaks) = segments.run(start.carried, i)
+    return jax.tree.map(lambda x, old: jnp.where(past, old, x), Now(new, signals["occupancy"]), start), peaks
 
 
 @eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
@@ -106,29 +147,31 @@ def with_dose(
     session: Any,
     share: Any,
 ) -> tuple[Carried, Array, dict[str, Array]]:
-    """From a session to the next visit: what is carried on, plasticity at the end of each day [days, 3, patients], and
-    what the session did. days: until the next visit, [patients]; session: how many came before, and standard normals
-    of dissociation and of blood pressure, [3, patients]; share: of each entry's dose [entries, patients]."""
+    """From a session to the next visit: what is carried on, the brain at every look [looks, kept, patients], and what
+    the session did. days: until the next visit, [patients]; session: how many came before, and standard normals of
+    dissociation and of blood pressure, [3, patients]; share: of each entry's dose [entries, patients]."""
     segments = _segments(setting, timing, patients, bound, share)
-    first_day = timing.observed[1] + 1
+    illness, a_day = illness_of(patients.population), looks_a_day(timing)
 
     def in_first_day(i, at):
         now, highest = at
         now, peaks = _onward(segments, now, days < 1, i)
         return now, {n: jnp.maximum(highest[n], peaks[n]) for n in WATCHED}
 
-    lowest = {n: jnp.full(days.shape, -jnp.inf) for n in WATCHED}
-    now, peaks = lax.fori_loop(0, first_day, in_first_day, (tuple(carried), lowest))
-    daily = jnp.zeros((LONGEST_D + 1, len(STATES), len(days))).at[1].set(_plastic(now))
+    now, peaks = Now(tuple(carried), jnp.zeros(days.shape)), {n: jnp.full(days.shape, -jnp.inf) for n in WATCHED}
+    every = jnp.zeros((len(timing.observe_h), len(kept_in(illness)), len(days)))
+    for k in range(1, a_day + 1):
+        now, peaks = lax.fori_loop(timing.observed[k - 1] + 1, timing.observed[k] + 1, in_first_day, (now, peaks))
+        every = every.at[k].set(now.kept(illness))
 
-    def later_day(k, at):
-        now, daily = at
-        now, _ = _onward(segments, now, days < k, first_day + k - 2)
-        return now, daily.at[k].set(_plastic(now))
+    def later(k, at):  # from the second day on, there is one segment from look to look
+        now, every = at
+        now, _ = _onward(segments, now, days * a_day < k, timing.observed[k])
+        return now, every.at[k].set(now.kept(illness))
 
-    now, daily = lax.fori_loop(2, days.max() + 1, later_day, (now, daily))
+    now, every = lax.fori_loop(a_day + 1, days.max() * a_day + 1, later, (now, every))
     harms = session_harms(AcuteHarm.from_evidence(), peaks, session[0], patients, session[1], session[2])
-    return Carried(*now), daily, harms
+    return Carried(*now.carried), every, harms
 
 
 @eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
@@ -137,25 +180,116 @@ def without_dose(
 ) -> tuple[Carried, Array]:
     """The same where nobody is given anything. since: whole days since their last session, at most `SAME_STEPS_D`."""
     segments = _segments(setting, timing, patients, bound, jnp.zeros((len(bound.entries), len(days))))
-    daily = jnp.zeros((LONGEST_D + 1, len(STATES), len(days)))
+    illness, a_day = illness_of(patients.population), looks_a_day(timing)
+    every = jnp.zeros((len(timing.observe_h), len(kept_in(illness)), len(days)))
 
-    def day(k, at):
-        now, daily = at
+    def onward(k, at):
+        now, every = at
         # the steps of a day grow with the time since a session, and no more after the last day of the template
-        now, _ = _onward(segments, now, days < k, timing.observed[1] + jnp.clip(since + k - 1, 1, LONGEST_D - 1))
-        return now, daily.at[k].set(_plastic(now))
+        day = jnp.clip(since + (k - 1) // a_day, 1, LONGEST_D - 1)
+        now, _ = _onward(segments, now, days * a_day < k, timing.observed[day * a_day + (k - 1) % a_day + 1])
+        return now, every.at[k].set(now.kept(illness))
 
-    now, daily = lax.fori_loop(1, days.max() + 1, day, (tuple(carried), daily))
-    return Carried(*now), daily
+    start = Now(tuple(carried), jnp.zeros(days.shape)), every
+    now, every = lax.fori_loop(1, days.max() * a_day + 1, onward, start)
+    return Carried(*now.carried), every
+
+
+# --- the illness's own equations --------------------------------------------------------------------------------------
 
 
 @eqx.filter_jit
-def madrs_now(setting: Setting, patients: Patients, time_h: Any, since_h: Any, plastic: Any, moved: Any) -> Array:
-    """True MADRS [patients], each at a time of their own. since_h: [2, patients]; plastic: [3, patients]; moved: by
-    ups and downs."""
+def own_at_entry(setting: Setting, patients: Patients) -> dict[str, Array]:
+    """The state of the illness itself, by name [patients]; depression has none."""
+    if isinstance(setting.own, BipolarSetting):
+        return poles_at_entry(patients)
+    if isinstance(setting.own, PtsdSetting):
+        return {f"{name} memory": jnp.zeros(len(patients)) for name in ("fresh", "kept")}
+    return {}
+
+
+@eqx.filter_jit
+def own_onward(
+    setting: Setting, timing: Timing, patients: Patients, own: Any, start_h: Any, days: Any, at: Any
+) -> dict[str, Array]:
+    """The state of the illness itself some days on. start_h, days: [patients]; at: by name, at every look from now on:
+    "brain" [looks, kept, patients], and what else the illness needs: normals of the step that begins there, by pole
+    [looks - 1, patients], or "exposed" [looks, patients]."""
+    a_day = looks_a_day(timing)
+    plastic = Depression.from_evidence().readout(*(at["brain"][:, k] for k in range(len(STATES))))
+    step = _step_of_poles if isinstance(setting.own, BipolarSetting) else _step_of_memory
+    onward = step(setting, timing, patients, start_h, plastic, at)
+
+    def look(k, own):
+        return jax.tree.map(lambda x, old: jnp.where(days * a_day > k, x, old), onward(k, own), own)
+
+    return lax.fori_loop(0, days.max() * a_day, look, own)
+
+
+def _step_of_poles(setting: Setting, timing: Timing, patients: Patients, start_h: Any, plastic: Array, at: Any) -> Any:
+    """From look k to the next: as `illness.bipolar.course` goes on."""
+    own: Any = setting.own
+    tilt = dict(zip(POLES, tilted(own, start_h + timing.observe_h[:, None], plastic), strict=True))
+    noise = instability(own, patients)
+
+    def onward(k, now):
+        return {
+            f"{pole} pole": advanced(
+                getattr(own, pole),
+                own.model.time,
+                now[f"{pole} pole"],
+                noise,
+                tilt[pole][k],
+                tilt[pole][k + 1],
+                at[f"{pole} pole"][k],
+            )
+            for pole in POLES
+        }
+
+    return onward
+
+
+def _step_of_memory(setting: Setting, timing: Timing, patients: Patients, start_h: Any, plastic: Array, at: Any) -> Any:
+    """From look k to the next: first an exposure there, then the hours between; one at the next is not yet in it."""
+    extinction = setting.own.extinction  # type: ignore[union-attr]
+    gaps_h, occupied = jnp.diff(timing.observe_h), at["brain"][:, len(STATES)]
+
+    def onward(k, now):
+        memory = now["fresh memory"], now["kept memory"]
+        memory = extinction.taught(memory, at["exposed"][k], plastic[k], occupied[k])
+        fresh, kept = extinction.later(memory, gaps_h[k], occupied[k + 1])
+        return {"fresh memory": fresh, "kept memory": kept}
+
+    return onward
+
+
+@eqx.filter_jit
+def readings(
+    setting: Setting,
+    patients: Patients,
+    time_h: Any,
+    since_h: Any,
+    brain: Any,
+    moved: Any,
+    own: Any,
+    exposed: Any,
+    z: dict[str, Any],
+) -> dict[str, Array]:
+    """One rating of every scale [patients], each patient at a time of their own. since_h: [2, patients]; brain: [kept,
+    patients]; moved: by ups and downs; own: state of the illness; exposed: 1 where there was an exposure just now; z:
+    standard normals by scale."""
     depression = Depression.from_evidence()
-    found = effects(depression, setting, time_h[None], since_h[:, None], patients, depression.readout(*plastic)[None])
-    return score(patients.baseline_madrs, sum(found.values(), -moved)[0])
+    plastic = depression.readout(*brain[: len(STATES)])
+    values = effects(depression, setting, time_h[None], since_h[:, None], patients, plastic[None])
+    values = {name: x[0] for name, x in values.items()} | {"fluctuation": moved}
+    if isinstance(setting.own, PtsdSetting):
+        memory = own["fresh memory"], own["kept memory"]
+        fresh, kept = setting.own.extinction.taught(memory, exposed, plastic, brain[len(STATES)])
+        own = {"fresh memory": fresh, "kept memory": kept}
+    # untreated scores are not read at visits
+    values = scores(setting, patients, values, own | {f"untreated {name}": x for name, x in own.items()})
+    ratings = RATINGS[illness_of(patients.population)]
+    return {scale: rating.of(values[scale], z[scale], patients) for scale, rating in ratings.items()}
 
 
 @eqx.filter_jit
@@ -166,7 +300,7 @@ def ups_and_downs(patients: Patients, time_h: Any, daily: Any) -> Array:
 
 
 @eqx.filter_jit
-def symptoms_by_day(setting: Setting, timing: Timing, patients: Patients, draws: Any, brain: dict[str, Array]):
+def symptoms_by_look(setting: Setting, timing: Timing, patients: Patients, draws: Any, brain: dict[str, Array]):
     return symptoms(setting, timing, patients, draws, brain)
 
 

@@ -62,6 +62,7 @@ UNITS = {
     "CAPS-5 untreated": "points",
     "CAPS-5 rated": "points",
     "PCL-5": "points",
+    "PCL-5 rated": "points",
     "dissociation": "CADSS points",
     "systolic rise": "mmHg",
     "sedation probability": "probability",

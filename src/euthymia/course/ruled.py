@@ -2,24 +2,27 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from euthymia.course.batch import BATCH
-from euthymia.course.between import kinds, template
-from euthymia.course.outcomes import Given, patient_outcomes, summarise
+from euthymia.course.between import hours, kinds, looks, template
+from euthymia.course.exposures import Exposures
+from euthymia.course.ledger import EXPOSURES, LEDGER, MISUSE, Followed, followed
+from euthymia.course.outcomes import SCALES, summarise
+from euthymia.course.readings import unsimulated
 from euthymia.course.result import Course, Provenance, Summary, course_frame
 from euthymia.course.simulate import MAXIMUM_WEEKS, prepare, simulate, simulate_schedule
 from euthymia.course.store import narrow, write_whole
 from euthymia.course.variants import Variants
-from euthymia.course.visits import ACTIONS, Found, Ruled, Visit, unsimulated
+from euthymia.course.visits import Ruled
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.errors import UserError
 from euthymia.harm.misuse import Misuse
@@ -30,9 +33,10 @@ from euthymia.patient.population import Patients, draw, illness_of
 from euthymia.protocol import Protocol, load, schedule
 from euthymia.protocol.calendar import HOURS_PER_WEEK, Administration, Schedule
 from euthymia.protocol.chart import WHENS
-from euthymia.protocol.decide import FIRED, GIVE, MISSING
 from euthymia.protocol.plain_words import MARKS, sentence
 from euthymia.protocol.rules import Requirement, Rule
+
+__all__ = ["LEDGER", "MISUSE", "Followed", "RuledCourse", "follow_rules", "replay", "under_rules"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +118,18 @@ class RuledCourse:
             raise UserError(f"there is no patient {patient}; patients are {_range(self.ledger['patient'])}.")
         every = {rule.rule: rule for _, rule in self.protocol.rules()}
         lines = [f"Patient {patient}, {self.protocol.name}"]
+        own = SCALES[illness_of(self.people.population)].name
+        scales = dict.fromkeys((own, *(name for name in ("MADRS", "YMRS") if name in mine.columns)))
         for row in mine.iter_rows(named=True):
-            lines.append(f"day {row['day']:>3}  {_happened(row, self.protocol)}")
+            lines.append(f"day {row['day']:>3}  {_happened(row, scales)}")
             for mark, ids in (("", row["fired"]), ("not known, ", row["missing"])):
                 for id in filter(None, ids.split("; ")):
                     said = spoken(every[id]) if id in every else "a dose by weight needs a weight"
                     from_ = f"; {every[id].source}; {MARKS[every[id].verified]}" if id in every else ""
                     lines.append(f"         {mark}{said} [{id}{from_}]")
+        if EXPOSURES in self.table.columns:
+            had = self.table.filter(pl.col("patient") == patient)[EXPOSURES][0]
+            lines.append(f"day {self.time_h[-1] / DAY_H:>3.0f}  {_sessions(had)} of exposure in all")
         return "\n".join(lines)
 
     def summary(self) -> Summary:
@@ -174,11 +183,13 @@ def _range(numbers: pl.Series) -> str:
     return f"{numbers.min()} to {numbers.max()}"
 
 
-def _happened(row: dict[str, Any], protocol: Protocol) -> str:
-    """One visit in words."""
+def _happened(row: dict[str, Any], scales: Iterable[str]) -> str:
+    """One visit in words. scales: whose ratings are told."""
     if row["action"] == "missed":
         return "did not come"
-    seen = f"MADRS {row['MADRS']:.0f}, {row['SBP']:.0f}/{row['DBP']:.0f} mmHg"
+    seen = ", ".join(f"{scale} {row[scale]:.0f}" for scale in scales) + f", {row['SBP']:.0f}/{row['DBP']:.0f} mmHg"
+    if row.get(EXPOSURES):
+        seen += f", {_sessions(row[EXPOSURES])} of exposure so far"
     if row["action"] == "give":
         unit = "mg/kg" if row["dose mg"] != row["dose"] else "mg"
         dose = f"{row['dose']:g} {unit}" + (f" ({row['dose mg']:.0f} mg)" if unit == "mg/kg" else "")
@@ -189,29 +200,8 @@ def _happened(row: dict[str, Any], protocol: Protocol) -> str:
     return f"{'held' if row['action'] == 'hold' else 'the course stopped'}: {seen}"
 
 
-LEDGER = {
-    "patient": pl.Int64,
-    "visit": pl.Int64,
-    "day": pl.Int64,
-    "action": pl.String,
-    "phase": pl.String,
-    "session": pl.Int64,
-    "dose": pl.Float64,
-    "dose mg": pl.Float64,
-    "MADRS": pl.Float64,
-    "SBP": pl.Float64,
-    "DBP": pl.Float64,
-    "peak CADSS": pl.Float64,
-    "highest SBP": pl.Float64,
-    "drug liking": pl.Float64,
-    "early returns": pl.Float64,
-    "next day": pl.Int64,
-    "fired": pl.String,
-    "missing": pl.String,
-}
-"""Columns of the ledger. day: from the first, 0; session: how many had been given before; dose: in the unit of the
-drug; next day: when the next visit is due, null after the last; fired: rules that spoke; missing: rules that could not
-be answered."""
+def _sessions(number: float) -> str:
+    return f"{number:.0f} session" + ("" if number == 1 else "s")
 
 
 SAFEGUARDS: dict[str, Any] = {
@@ -224,16 +214,12 @@ SAFEGUARDS: dict[str, Any] = {
     "troubled": pl.Float64,
 }
 """Columns of `RuledCourse.safeguards`; the last three in %, null where there is nobody to count."""
-MISUSE = "misuse begins day"
-"""Column of the table: null where it does not begin."""
 
 
-def check(protocol: Protocol, calendar: Schedule, population: str) -> None:
+def check(protocol: Protocol, calendar: Schedule) -> None:
     """Raises UserError where a protocol cannot be simulated with its rules."""
     if not protocol.phases:
         raise UserError(f"{protocol.name} gives no drug in sessions, so there are no visits at which its rules decide.")
-    if illness_of(population) != "depression":
-        raise UserError(f"rules are simulated in depression; {protocol.name} is for {protocol.indication}.")
     for phase in protocol.phases:
         for gap in (*(phase.every or ()), *((phase.widen_to,) if phase.widen_to else ())):
             if gap.value % DAY_H > 1e-9:
@@ -248,16 +234,7 @@ def check(protocol: Protocol, calendar: Schedule, population: str) -> None:
 
 GROUP = 20 * BATCH
 """Patients simulated side by side: many, so that batches stay full while most are done; not all, so that memory is
-bounded."""
-
-
-class Followed(NamedTuple):
-    """Of some people: as in `RuledCourse`."""
-
-    values: dict[str, np.ndarray]
-    sessions: dict[str, np.ndarray]
-    table: pl.DataFrame
-    ledger: pl.DataFrame
+bounded. Fewer where the engine looks more than once a day."""
 
 
 def follow_rules(
@@ -320,15 +297,17 @@ def under_rules(
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Followed, tuple[str, ...]]:
     """Follow people for `horizon_d` days; and warnings, in words. Raises UserError for what `check` finds."""
-    check(protocol, calendar, people.population)
-    session, days = template(protocol, calendar)
-    plan, setting, timing = prepare(session, days, variants)
-    _, _, daily = prepare(
-        Schedule((), calendar.daily, calendar.design, DAY_H * horizon_d), DAY_H * np.arange(horizon_d + 1), variants
-    )
+    check(protocol, calendar)
+    illness = illness_of(people.population)
+    of_day = hours(protocol, illness)
+    session, days = template(protocol, calendar, of_day)
+    plan, setting, timing = prepare(session, days, variants, illness=illness)
+    nothing = Schedule((), calendar.daily, calendar.design, DAY_H * horizon_d)
+    _, _, whole = prepare(nothing, looks(of_day, horizon_d), variants, illness=illness)
     own = Adherence.from_evidence(), RestingPressure.from_evidence(), Misuse.from_evidence()
-    ruled = Ruled(protocol, kinds(protocol), setting, timing, daily, *own)
+    ruled = Ruled(protocol, kinds(protocol), setting, timing, whole, *own)
     n, parts, gone_d = len(people), [], 0
+    group_of = max(BATCH, GROUP // len(of_day) // BATCH * BATCH)
 
     def gone(days: int) -> None:
         nonlocal gone_d
@@ -337,9 +316,9 @@ def under_rules(
             progress(gone_d // horizon_d, n)
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for start in range(0, n, GROUP):
-            group = people.take(start, min(start + GROUP, n))
-            parts.append(_followed(ruled.run(group, pool, gone), group, protocol))
+        for start in range(0, n, group_of):
+            group = people.take(start, min(start + group_of, n))
+            parts.append(followed(ruled.run(group, pool, gone), group, protocol))
     width = max((x.shape[1] for f in parts for x in f.sessions.values()), default=0)
     found = Followed(
         {name: np.concatenate([f.values[name] for f in parts]) for name in parts[0].values},
@@ -347,10 +326,7 @@ def under_rules(
         pl.concat([f.table for f in parts]),
         pl.concat([f.ledger for f in parts]),
     )
-    warnings = plan.warnings
-    if normal := unsimulated(protocol):
-        warnings += (f"not simulated, and normal in every virtual patient: {', '.join(normal)}",)
-    return found, warnings
+    return found, plan.warnings + unsimulated(protocol, illness)
 
 
 def replay(
@@ -358,96 +334,23 @@ def replay(
 ) -> dict[str, np.ndarray]:
     """The course of one patient from what the ledger says was given, by the engine that knows no rules; values by name,
     [1, days]."""
-    given = ledger.filter((pl.col("patient") == int(np.asarray(patient.index)[0])) & (pl.col("action") == "give"))
+    mine = ledger.filter(pl.col("patient") == int(np.asarray(patient.index)[0]))
     drugs = {phase.name: protocol.drug_in(phase) for phase in protocol.phases}
+    exposures = Exposures(protocol, horizon_d, 1)
     sessions = []
-    for number, row in enumerate(given.iter_rows(named=True), 1):
-        drug, time_h = drugs[row["phase"]], DAY_H * row["day"]
-        what = drug.compound, drug.route, row["dose mg"], None, None, drug.over.value if drug.over else 0.0
-        sessions.append(Administration(time_h, *what, row["phase"], number))
+    for row in mine.iter_rows(named=True):
+        day = np.array([row["day"]])
+        if row["action"] == "give":
+            drug, time_h = drugs[row["phase"]], DAY_H * row["day"]
+            what = drug.compound, drug.route, row["dose mg"], None, None, drug.over.value if drug.over else 0.0
+            sessions.append(Administration(time_h, *what, row["phase"], len(sessions) + 1))
+            exposures.after_session(np.zeros(1, int), day)
+        if row["next day"] is None:
+            exposures.after_course(np.zeros(1, int), day)
     planned = schedule(protocol, DAY_H * horizon_d)
-    calendar = Schedule(tuple(sessions), planned.daily, planned.design, DAY_H * horizon_d)
+    calendar = replace(planned, administrations=tuple(sessions), exposures_h=exposures.times_h(0))
     return simulate_schedule(calendar, patient, DAY_H * np.arange(horizon_d + 1), variants)[0]
 
 
 def _wide(x: np.ndarray, width: int) -> np.ndarray:
     return np.pad(x, ((0, 0), (0, width - x.shape[1])), constant_values=np.nan)
-
-
-def _followed(found: Found, people: Patients, protocol: Protocol) -> Followed:
-    """What a group went through, as tables."""
-    n = len(people)
-    cumulative_mg, given = np.zeros(n), np.zeros(n, int)
-    in_order: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
-    for visit in found.visits:
-        cumulative_mg[visit.who] += visit.mg
-        rows = np.flatnonzero(visit.action == GIVE)
-        for name, x in visit.harms.items():
-            in_order.setdefault(name, []).append((visit.who[rows], given[visit.who[rows]], x[rows]))
-        given[visit.who[rows]] += 1
-    sessions = {}
-    for name, pieces in in_order.items():
-        sessions[name] = np.full((n, int(given.max())), np.nan)
-        for who, number, x in pieces:
-            sessions[name][who, number] = x
-    time_h = DAY_H * np.arange(found.values["MADRS"].shape[1])
-    in_all = Given(cumulative_mg, given if sessions else np.zeros(n, int))
-    strongest = {
-        name: np.where((given == 0)[:, None], 0.0, np.where(np.isnan(x), -np.inf, x)) for name, x in sessions.items()
-    }
-    table = patient_outcomes(people, in_all, time_h, found.values, strongest)
-    begins = pl.Series(MISUSE, found.misuse_d)
-    table = table.with_columns(pl.when(begins.is_finite()).then(begins).alias(MISUSE))
-    return Followed(found.values, sessions, table, _ledger(found, people, protocol))
-
-
-def _ledger(found: Found, people: Patients, protocol: Protocol) -> pl.DataFrame:
-    """One row per visit, in the order of patient and day."""
-    names = [phase.name for phase in protocol.phases]
-    index = np.asarray(people.index)
-
-    def all_of(of: Callable[[Visit], Any]) -> np.ndarray:
-        return np.concatenate([np.asarray(of(visit)) for visit in found.visits])
-
-    def harm(name: str) -> np.ndarray:
-        return all_of(lambda v: v.harms.get(name, np.full(len(v.who), np.nan)))
-
-    given, due = all_of(lambda v: v.action) == GIVE, all_of(lambda v: v.due)
-    seen = {
-        name: all_of(lambda v, name=name: v.seen[name])
-        for name in ("MADRS", "SBP", "DBP", "drug liking", "early returns")
-    }
-    columns = {
-        "patient": index[all_of(lambda v: v.who)],
-        "visit": np.zeros(len(given), int),
-        "day": np.round(all_of(lambda v: v.place.time_h) / DAY_H).astype(int),
-        "action": np.array(ACTIONS)[all_of(lambda v: v.action)],
-        "phase": np.array(names)[all_of(lambda v: v.decision.phase).astype(int)],
-        "session": all_of(lambda v: v.place.given).astype(int),
-        "dose": np.where(given, all_of(lambda v: v.decision.dose), np.nan),
-        "dose mg": np.where(given, all_of(lambda v: v.decision.dose_mg), np.nan),
-        "peak CADSS": harm("peak dissociation"),
-        "highest SBP": seen["SBP"] + harm("peak systolic rise"),
-        "next day": pl.Series(np.where(np.isfinite(due), due, -1).astype(int)).replace(-1, None),
-        "fired": _who_spoke(found.visits, FIRED),
-        "missing": _who_spoke(found.visits, MISSING),
-        **seen,
-    }
-    return (
-        pl.DataFrame({name: columns[name] for name in LEDGER}, schema=LEDGER)
-        .sort("patient", "day", maintain_order=True)
-        .with_columns(pl.int_range(pl.len()).over("patient").alias("visit"))
-        .with_columns(pl.selectors.float().fill_nan(None))
-    )
-
-
-def _who_spoke(visits: list[Visit], what: int) -> np.ndarray:
-    """For each visit of each patient, the rules that said so."""
-    found = np.full(sum(len(visit.who) for visit in visits), "", object)
-    first = 0
-    for visit in visits:
-        for rule, x in visit.said.items():
-            rows = first + np.flatnonzero(x == what)
-            found[rows] = [f"{before}; {rule}" if before else rule for before in found[rows]]
-        first += len(visit.who)
-    return found

@@ -22,8 +22,9 @@ class Timing(eqx.Module):
     observe_h, session_at, minute: per observation; since_session_h: hours since the last session and the one before,
     [2, times]; amount_of, inflow_of, session_of: per segment; observed: segment that ends at each observation (-1: the
     start); earlier: per session, how many ketamine sessions came before; pole: observations that end the steps of the
-    poles of bipolar disorder; exposed: per observation, 1 at a session of exposure therapy, in PTSD; reported: those
-    observations that were asked for. All three are None where the illness needs no times of its own.
+    poles of bipolar disorder; exposed: per observation, or [times, patients], 1 at a session of exposure therapy, in
+    PTSD; reported: those observations that were asked for. All three are None where the illness needs no times of its
+    own.
     """
 
     steps: Steps

@@ -1,18 +1,46 @@
 """From what the drug did to the brain to what a rating shows, by illness; every array is [times, patients]."""
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 from jax import Array
 
 from euthymia import evidence
 from euthymia.course.setting import BipolarSetting, PtsdSetting, Setting, Tilt, Timing
-from euthymia.illness.bipolar import STEP_H, Pole, course
+from euthymia.illness.bipolar import STEP_H, YMRS_MAXIMUM, Pole, course
 from euthymia.illness.depression import MADRS_MAXIMUM, Depression, score
 from euthymia.illness.ptsd import CAPS5_MAXIMUM
 from euthymia.illness.relative import Relative
-from euthymia.patient.population import Patients, between_episodes
+from euthymia.patient.population import Patients, between_episodes, illness_of
 from euthymia.patient.random import Draws
 
 Values = dict[str, Array]
+
+
+class Rating(NamedTuple):
+    """One noisy rating of a scale. stream: of random numbers; entry: of `Patients`, 0 in those who are well."""
+
+    stream: str
+    entry: str
+    maximum: float
+
+    def of(self, true: Array, normals: Array, patients: Patients) -> Array:
+        """In whole points, from standard normals; of the well, 0."""
+        rated = jnp.round(true + evidence.value("depression.rating_noise") * normals)
+        return jnp.clip(jnp.where(getattr(patients, self.entry) > 0, rated, 0.0), 0, self.maximum)
+
+
+_MADRS = {"MADRS": Rating("rating", "baseline_madrs", MADRS_MAXIMUM)}
+RATINGS = {
+    "depression": _MADRS,
+    "bipolar": _MADRS | {"YMRS": Rating("YMRS rating", "baseline_madrs", YMRS_MAXIMUM)},
+    "ptsd": _MADRS
+    | {
+        "CAPS-5": Rating("CAPS-5 rating", "baseline_caps5", CAPS5_MAXIMUM),
+        "PCL-5": Rating("PCL-5 rating", "baseline_caps5", CAPS5_MAXIMUM),
+    },
+}
+"""By illness, the scales that are simulated."""
 
 
 def symptoms(setting: Setting, timing: Timing, patients: Patients, draws: Draws, brain: Values) -> Values:
@@ -24,19 +52,36 @@ def symptoms(setting: Setting, timing: Timing, patients: Patients, draws: Draws,
     values = effects(depression, setting, timing.observe_h[:, None], since_h, patients, plastic)
     own_sd = depression.fluctuation_sd(patients.resistant, patients.z["depression.lability"])
     values["fluctuation"] = depression.fluctuation(timing.observe_h, draws["fluctuation"], own_sd)
+    state: Values = {}
     if isinstance(setting.own, BipolarSetting):
-        values["drug effect"] = setting.relative.gain * values["drug effect"]
-        values["background effect"] = setting.relative.background * values["background effect"]
-        values["fluctuation"] = setting.relative.fluctuation * values["fluctuation"]
-        values |= _bipolar(setting.own, timing, patients, draws, plastic)
+        state = _poles(setting.own, timing, patients, draws, plastic)
     if isinstance(setting.own, PtsdSetting):
-        values |= _ptsd(setting.own, setting.relative, timing, patients, draws, brain, plastic, values)
+        state = _memories(setting.own, timing, brain, plastic)
+    values = scores(setting, patients, values, state)
+    for scale, rating in RATINGS[illness_of(patients.population)].items():
+        values[f"{scale} rated"] = rating.of(values[scale], draws[rating.stream], patients)
+    return values
+
+
+def scores(setting: Setting, patients: Patients, values: Values, state: Values) -> Values:
+    """The scores, with the parts that make them. values: `effects` and "fluctuation", as in depression; state: of the
+    illness itself, by name: of bipolar disorder its poles, of PTSD what was learnt against fear; of each, "untreated",
+    as it would be without treatment."""
+    if isinstance(setting.own, BipolarSetting):
+        ratio = setting.relative
+        values = values | {
+            "drug effect": ratio.gain * values["drug effect"],
+            "background effect": ratio.background * values["background effect"],
+            "fluctuation": ratio.fluctuation * values["fluctuation"],
+        }
+        values |= _bipolar(setting.own, patients, state)
+    if isinstance(setting.own, PtsdSetting):
+        values = values | _ptsd(setting.own, setting.relative, patients, values, state)
     untreated = values["background effect"] + values.get("untreated episode effect", 0.0)
     treated = values["drug effect"] + values["antidepressant effect"] + values["background effect"]
     treated = treated + values.get("episode effect", 0.0)
     for name, response in {"MADRS": treated, "MADRS untreated": untreated}.items():
         values[name] = score(patients.baseline_madrs, response - values["fluctuation"])
-    values["MADRS rated"] = _rated(values["MADRS"], draws["rating"], patients.baseline_madrs, MADRS_MAXIMUM)
     return values
 
 
@@ -57,78 +102,71 @@ def effects(
     }
 
 
-def _rated(true: Array, normals: Array, baseline: Array, maximum: float) -> Array:
-    """One noisy rating, in whole points; of the well, 0."""
-    rated = jnp.round(true + evidence.value("depression.rating_noise") * normals)
-    return jnp.clip(jnp.where(baseline > 0, rated, 0.0), 0, maximum)
-
-
-def _bipolar(own: BipolarSetting, timing: Timing, patients: Patients, draws: Draws, plastic: Array) -> Values:
+def _bipolar(own: BipolarSetting, patients: Patients, state: Values) -> Values:
     """The poles, what the episode's own course takes off the MADRS, and mania."""
-    model = own.model
-    depressive, manic, alone = _poles(own, timing, patients, draws, plastic)
-    ymrs = model.ymrs(model.own_peak(patients.z["bipolar.manic_peak"]), manic)
+    model, untreated = own.model, state["untreated depressive pole"]
     return {
-        "depressive pole": depressive,
-        "manic pole": manic,
-        "episode effect": -jnp.log(model.madrs_share(depressive)),
-        "untreated episode effect": -jnp.log(model.madrs_share(alone)),
-        "YMRS": ymrs,
-        "YMRS rated": _rated(ymrs, draws["YMRS rating"], patients.baseline_madrs, MADRS_MAXIMUM),
+        "depressive pole": state["depressive pole"],
+        "manic pole": state["manic pole"],
+        "episode effect": -jnp.log(model.madrs_share(state["depressive pole"])),
+        "untreated episode effect": -jnp.log(model.madrs_share(untreated)),
+        "YMRS": model.ymrs(model.own_peak(patients.z["bipolar.manic_peak"]), state["manic pole"]),
     }
 
 
-def _poles(
-    own: BipolarSetting, timing: Timing, patients: Patients, draws: Draws, plastic: Array
-) -> tuple[Array, Array, Array]:
-    """The depressive and the manic pole at every observation; and the depressive one as it would be untreated."""
-    ends_h = timing.observe_h[timing.pole][:, None]
+def tilted(own: BipolarSetting, time_h: Array, plastic: Array) -> tuple[Array, Array]:
+    """How treatments tilt the depressive and the manic pole. time_h: [times, 1] or [times, patients]."""
 
     def given(t: Tilt) -> Array:
-        return jnp.where((ends_h >= t.start_h) & (ends_h < t.stop_h), 1.0, 0.0)
+        return jnp.where((time_h >= t.start_h) & (time_h < t.stop_h), 1.0, 0.0)
 
-    none = jnp.zeros_like(ends_h)
-    depressive_tilt = sum((given(t) * t.depressive for t in own.tilts), none)
+    none = jnp.zeros_like(time_h)
+    depressive = sum((given(t) * t.depressive for t in own.tilts), none)
     protected = jnp.minimum(sum((given(t) * t.stabilises for t in own.tilts), none), 1.0)
     exposed = 1 - own.model.stabiliser_protection * protected
     stabilised = sum((given(t) * t.manic * t.stabilises for t in own.tilts), none)
     provoked = sum((given(t) * t.manic * (1 - t.stabilises) for t in own.tilts), none)
-    manic_tilt = stabilised + exposed * (provoked + own.ketamine_manic * plastic[timing.pole])
+    return depressive, stabilised + exposed * (provoked + own.ketamine_manic * plastic)
 
-    instability = jnp.exp(own.model.sd_instability * patients.z["bipolar.instability"])
-    begins = 0.0 if between_episodes(patients.population) else 1.0
 
-    def path(pole: Pole, start: float, tilt: Array, stream: str) -> Array:
-        return course(pole, own.model.time, jnp.full(len(patients), start), instability, tilt, draws[stream])
+def instability(own: BipolarSetting, patients: Patients) -> Array:
+    """What multiplies the noise of a patient's poles, [patients]."""
+    return jnp.exp(own.model.sd_instability * patients.z["bipolar.instability"])
 
-    found = [
-        path(own.depressive, begins, depressive_tilt, "depressive pole"),
-        path(own.manic, 0.0, manic_tilt, "manic pole"),
-    ]
-    found.append(path(own.depressive, begins, none, "depressive pole") if own.tilts else found[0])
+
+def poles_at_entry(patients: Patients) -> Values:
+    """[patients]."""
+    depressed = 0.0 if between_episodes(patients.population) else 1.0
+    return {"depressive pole": jnp.full(len(patients), depressed), "manic pole": jnp.zeros(len(patients))}
+
+
+def _poles(own: BipolarSetting, timing: Timing, patients: Patients, draws: Draws, plastic: Array) -> Values:
+    """The poles at every observation, and the depressive one as it would be untreated."""
+    ends_h = timing.observe_h[timing.pole][:, None]
+    depressive_tilt, manic_tilt = tilted(own, ends_h, plastic[timing.pole])
+    noise, start = instability(own, patients), poles_at_entry(patients)
+
+    def path(pole: Pole, name: str, tilt: Array) -> Array:
+        return course(pole, own.model.time, start[name], noise, tilt, draws[name])
+
+    depressive = path(own.depressive, "depressive pole", depressive_tilt)
+    untreated = path(own.depressive, "depressive pole", jnp.zeros_like(ends_h)) if own.tilts else depressive
+    found = {
+        "depressive pole": depressive,
+        "manic pole": path(own.manic, "manic pole", manic_tilt),
+        "untreated depressive pole": untreated,
+    }
     at = timing.observe_h / STEP_H
-    below = jnp.clip(jnp.floor(at).astype(int), 0, len(found[0]) - 2)
+    below = jnp.clip(jnp.floor(at).astype(int), 0, len(ends_h) - 2)
     part = (at - below)[:, None]
-    depressive, manic, alone = ((1 - part) * x[below] + part * x[below + 1] for x in found)
-    return depressive, manic, alone
+    return {name: (1 - part) * x[below] + part * x[below + 1] for name, x in found.items()}
 
 
-def _ptsd(
-    own: PtsdSetting,
-    ratio: Relative,
-    timing: Timing,
-    patients: Patients,
-    draws: Draws,
-    brain: Values,
-    plastic: Array,
-    effects: Values,
-) -> Values:
-    """Extinction memory and the PTSD scales. effects: as in depression, which stays an axis of its own."""
+def _ptsd(own: PtsdSetting, ratio: Relative, patients: Patients, effects: Values, state: Values) -> Values:
+    """The PTSD scales and what makes them. effects: as in depression, which stays an axis of its own."""
     model, extinction = own.model, own.extinction
-    gaps_h = jnp.diff(timing.observe_h, prepend=timing.observe_h[:1])
-    none = jnp.zeros_like(timing.exposed)
-    memory = extinction.course(gaps_h, timing.exposed, none, plastic, brain["occupancy"])
-    alone = extinction.course(gaps_h, none, none, plastic, brain["occupancy"])
+    memory = state["fresh memory"], state["kept memory"]
+    alone = state["untreated fresh memory"], state["untreated kept memory"]
     drug = ratio.gain * model.population_factor(patients.population) * effects["drug effect"]
     background = ratio.background * effects["background effect"]
     response = drug + ratio.antidepressant * effects["antidepressant effect"] + background
@@ -149,6 +187,19 @@ def _ptsd(
         "fear": extinction.fear_elsewhere(memory),
         "CAPS-5": treated,
         "CAPS-5 untreated": caps(background, alone),
-        "CAPS-5 rated": _rated(treated, draws["CAPS-5 rating"], patients.baseline_caps5, CAPS5_MAXIMUM),
         "PCL-5": jnp.minimum(model.pcl5_ratio * treated, CAPS5_MAXIMUM),
+    }
+
+
+def _memories(own: PtsdSetting, timing: Timing, brain: Values, plastic: Array) -> Values:
+    """What was learnt against fear at every observation, and what everyday life alone would have taught."""
+    gaps_h = jnp.diff(timing.observe_h, prepend=timing.observe_h[:1])
+    none = jnp.zeros_like(timing.exposed)
+    fresh, kept = own.extinction.course(gaps_h, timing.exposed, none, plastic, brain["occupancy"])
+    alone = own.extinction.course(gaps_h, none, none, plastic, brain["occupancy"])
+    return {
+        "fresh memory": fresh,
+        "kept memory": kept,
+        "untreated fresh memory": alone[0],
+        "untreated kept memory": alone[1],
     }

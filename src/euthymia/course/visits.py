@@ -20,28 +20,35 @@ from euthymia.course.batch import BATCH
 from euthymia.course.between import (
     LONGEST_D,
     SAME_STEPS_D,
-    STATES,
     Kind,
     beginning,
     filled,
-    madrs_now,
-    symptoms_by_day,
+    kept_in,
+    looks_a_day,
+    own_at_entry,
+    own_onward,
+    readings,
+    symptoms_by_look,
     ups_and_downs,
     with_dose,
     without_dose,
 )
+from euthymia.course.exposures import Exposures
+from euthymia.course.readings import IMPROVED, NORMAL
 from euthymia.course.setting import Setting, Timing
+from euthymia.course.symptoms import RATINGS
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.harm.misuse import NEUTRAL, Misuse
 from euthymia.harm.pressure import RestingPressure
-from euthymia.illness.depression import DAY_H, MADRS_MAXIMUM
+from euthymia.illness.bipolar import POLES
+from euthymia.illness.depression import DAY_H
 from euthymia.patient.adherence import Adherence
-from euthymia.patient.population import Patients
+from euthymia.patient.population import Patients, illness_of
 from euthymia.patient.random import normals
-from euthymia.protocol.chart import Chart, Place, measures_used, state
+from euthymia.protocol.chart import Chart, Place, state
 from euthymia.protocol.decide import GIVE, QUIET, Decision, decide, during, postponed
 from euthymia.protocol.document import Protocol
-from euthymia.protocol.words import BEFORE_CHECKS, CONDITIONS, MEASURES, OF_THE_COURSE, SAFEGUARDS
+from euthymia.protocol.words import BEFORE_CHECKS, CONDITIONS, SAFEGUARDS
 
 ACTIONS = ("give", "hold", "stop", "missed")
 """What became of a visit: as decided, or the patient did not come."""
@@ -59,41 +66,6 @@ BY_DAY = (
 )
 OWN = ("own systolic", "own value")
 """Random numbers by day (or session), and of the patient."""
-LONG_AGO_H = 1e6
-NORMAL = {
-    "HR": 72.0,
-    "RR": 14.0,
-    "SpO2": 98.0,
-    "MOAA/S": 5.0,
-    "ASRM": 0.0,
-    "YMRS": 0.0,
-    "daily lorazepam equivalent": 0.0,
-    "recovery time of last session": 1.5,
-    "urinary symptoms": 0.0,
-    "cognition": 28.0,
-    "lost doses": 0.0,
-    **{name: LONG_AGO_H for name in MEASURES if name.startswith("time since ") and name not in OF_THE_COURSE},
-}
-"""Readings that are not simulated; every virtual patient has these."""
-SIMULATED = (
-    "MADRS",
-    "MADRS improvement",
-    "SBP",
-    "DBP",
-    "CADSS",
-    "weight",
-    "age",
-    "failed antidepressant trials",
-    "sessions in 7 days",
-    "sessions in 28 days",
-    "cumulative ketamine",
-    "highest SBP of last session",
-    "highest DBP of last session",
-    "highest CADSS of last session",
-    "drug liking",
-    "early returns",
-    *OF_THE_COURSE,
-)
 
 
 class Visit(NamedTuple):
@@ -121,21 +93,26 @@ class Visit(NamedTuple):
 
 @dataclass(frozen=True)
 class Ruled:
-    """What all patients of a course under rules share. setting, timing: of the `template`; daily: the timing of the
-    whole course, observed once a day; adherence, pressure, misuse: of virtual patients."""
+    """What all patients of a course under rules share. setting, timing: of the `template`; whole: the timing of the
+    whole course, observed at every look; adherence, pressure, misuse: of virtual patients."""
 
     protocol: Protocol
     kinds: tuple[Kind, ...]
     setting: Setting
     timing: Timing
-    daily: Timing
+    whole: Timing
     adherence: Adherence
     pressure: RestingPressure
     misuse: Misuse
 
     @property
+    def a_day(self) -> int:
+        """Looks a day."""
+        return looks_a_day(self.timing)
+
+    @property
     def horizon_d(self) -> int:
-        return len(self.daily.observe_h) - 1
+        return (len(self.whole.observe_h) - 1) // self.a_day
 
     def run(self, patients: Patients, pool: Executor, gone: Callable[[int], None]) -> "Found":
         """All visits of a group of patients. gone: told how many days of how many patients were gone through."""
@@ -161,7 +138,13 @@ class _Group:
     def __init__(self, ruled: Ruled, patients: Patients, pool: Executor, gone: Callable[[int], None]):
         self.ruled, self.patients, self.pool, self.gone, self.n = ruled, patients, pool, gone, len(patients)
         n, days = self.n, np.arange(ruled.horizon_d + 1)
-        streams = dict.fromkeys(BY_DAY, days) | {"rating": 24 * 60 * days} | dict.fromkeys(OWN, np.zeros(1))
+        self.illness = illness_of(patients.population)
+        self.ratings = RATINGS[self.illness]
+        streams = dict.fromkeys(BY_DAY, days) | dict.fromkeys(OWN, np.zeros(1))
+        of_illness = {rating.stream: ruled.whole.minute for rating in self.ratings.values()}
+        if self.illness == "bipolar":
+            of_illness |= {f"{pole} pole": np.arange(len(ruled.whole.observe_h) - 1) for pole in POLES}
+        streams, self.of_illness = streams | of_illness, tuple(of_illness)
 
         def drawn(people: Patients) -> dict[str, np.ndarray]:
             found = normals(people.seed, streams, people.index, compiled=True)
@@ -177,6 +160,9 @@ class _Group:
         if ruled.kinds:
             bound = self._each(np.arange(n), lambda people: jax.tree.map(np.asarray, beginning(ruled.setting, people)))
             self.bound, self.carried = jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., :n], *bound)
+        own = self._each(np.arange(n), lambda people: jax.tree.map(np.array, own_at_entry(ruled.setting, people)))
+        self.own = {name: np.concatenate([some[name] for some in own])[:n] for name in own[0]}
+        self.exposures = Exposures(ruled.protocol, ruled.horizon_d, n) if self.illness == "ptsd" else None
         self.day = np.zeros(n, int)
         self.due = np.zeros(n)  # day of the next visit, infinite after the last
         self.since = np.full((2, n), np.inf)  # hours since the last two sessions
@@ -187,19 +173,19 @@ class _Group:
         self.misuse_d = np.full(n, np.inf)
         self.last = {name: np.zeros(n) for name in ("SBP", "DBP", "CADSS")}  # highest, of the last session
         self.before: dict[str, np.ndarray] = {}
-        self.baseline = np.full(n, np.nan)
+        self.baseline = {name: np.full(n, np.nan) for name in IMPROVED if name in self.ratings}
         self.responded = np.zeros(n)
-        self.plastic = np.zeros((ruled.horizon_d + 1, len(STATES), n))
+        self.brain = np.zeros((len(ruled.whole.observe_h), len(kept_in(self.illness)), n))
         self.given_on = np.zeros((ruled.horizon_d + 1, n), bool)
 
-    def _each(self, who: np.ndarray, work: Callable[..., Any], *arrays: np.ndarray) -> list[Any]:
+    def _each(self, who: np.ndarray, work: Callable[..., Any], *arrays: Any) -> list[Any]:
         """`work` on `BATCH` patients at a time, the last of them repeated where there are fewer; arrays: more of each
-        patient, [..., who]."""
+        patient, [..., who], or such by name."""
 
         def one(first: int) -> Any:
             at = np.minimum(np.arange(first, first + BATCH), len(who) - 1)
             people = jax.tree.unflatten(self.form, list(self.people[:, who[at]]))
-            return work(people, *(x[..., at] for x in arrays))
+            return work(people, *jax.tree.map(lambda x: x[..., at], arrays))
 
         return list(self.pool.map(one, range(0, len(who), BATCH)))
 
@@ -237,6 +223,10 @@ class _Group:
             self._crave(given, days)
         self.given_on[self.day[given], given] = True
         self.cumulative_mg[who] += visit.mg
+        if self.exposures:
+            self.exposures.after_session(given, self.day[given])
+            over = who[np.isinf(self.due[who])]
+            self.exposures.after_course(over, self.day[over])
         self.since[1, given], self.since[0, given] = self.since[0, given], 0.0
         self._pass(given, days)
         return visit
@@ -253,6 +243,8 @@ class _Group:
             self._pass(who, days)
 
     def _pass(self, who: np.ndarray, days: np.ndarray) -> None:
+        if self.own and len(who):
+            self._go_on(who, days)
         self.since[:, who] += DAY_H * days
         self.day[who] += days
         self.gone(int(days.sum()))
@@ -284,18 +276,27 @@ class _Group:
     def _seen(self, who: np.ndarray) -> dict[str, np.ndarray]:
         """Readings at a visit, before any dose."""
         day, z = self.day[who], self.z
-        arrays = DAY_H * day.astype(float), self.since[:, who], self.plastic[day, :, who].T, z["moved"][day, who]
-        found = self._each(who, lambda people, *x: np.asarray(madrs_now(self.ruled.setting, people, *x)), *arrays)
-        true = np.concatenate([np.zeros(0), *found])[: len(who)]
-        noise = evidence.value("depression.rating_noise")
-        ill = np.asarray(self.patients.baseline_madrs)[who] > 0
-        rated = np.where(ill, np.clip(np.round(true + noise * z["rating"][day, who]), 0, MADRS_MAXIMUM), 0.0)
-        self.baseline[who] = np.where(np.isnan(self.baseline[who]), rated, self.baseline[who])
+        look = day * self.ruled.a_day
+        exposed = self.exposures.marks[look, who] if self.exposures else np.zeros(len(who))
+        found = self._each(
+            who,
+            lambda people, *known: jax.tree.map(np.asarray, readings(self.ruled.setting, people, *known)),
+            DAY_H * day.astype(float),
+            self.since[:, who],
+            self.brain[look, :, who].T,
+            z["moved"][day, who],
+            {name: x[who] for name, x in self.own.items()},
+            exposed.astype(float),
+            {scale: z[rating.stream][look, who] for scale, rating in self.ratings.items()},
+        )
+        rated = {scale: np.concatenate([x[scale] for x in found])[: len(who)] for scale in self.ratings}
+        for scale, first in self.baseline.items():
+            first[who] = np.where(np.isnan(first[who]), rated[scale], first[who])
         systolic = self.ruled.pressure.systolic(z["own systolic"][0, who], z["resting systolic"][day, who])
         diastolic = self.ruled.pressure.diastolic(systolic, z["resting diastolic"][day, who])
         liking = self.ruled.misuse.liking(self.value[who], self.high[who], z["liking reading"][day, who])
         return {
-            "MADRS": rated,
+            **rated,
             "SBP": np.round(systolic),
             "DBP": np.round(diastolic),
             "drug liking": np.where(self.place.given[who] > 0, liking, NEUTRAL),
@@ -306,7 +307,8 @@ class _Group:
         """What a virtual clinic knows: it makes every check, and weighs what is to be weighed and goes on."""
         protocol, people = self.ruled.protocol, self.patients
         measures: dict[str, Any] = {**NORMAL, **seen}
-        measures["MADRS improvement"] = 100 * (1 - seen["MADRS"] / np.maximum(self.baseline[who], 1.0))
+        for scale, first in self.baseline.items():
+            measures[f"{scale} improvement"] = 100 * (1 - seen[scale] / np.maximum(first[who], 1.0))
         measures |= {"weight": np.asarray(people.weight_kg)[who], "age": np.asarray(people.age_y)[who]}
         measures["failed antidepressant trials"] = np.asarray(people.failed_trials)[who]
         measures["cumulative ketamine"] = self.cumulative_mg[who]
@@ -338,24 +340,24 @@ class _Group:
         return np.minimum(np.minimum(self.due[who] - self.day[who], LONGEST_D), left).astype(int)
 
     def _advance(self, who: np.ndarray, *dose: np.ndarray) -> dict[str, np.ndarray]:
-        """Carry these patients on to their next visit, and keep plasticity of the days gone through; what the session
+        """Carry these patients on to their next visit, and keep the brain at every look gone through; what the session
         did, if there is one. dose: `session` and `share` of `with_dose`; without, those of a batch are alike."""
         setting, timing = self.ruled.setting, self.ruled.timing
 
         def work(people: Patients, rows: np.ndarray, days: np.ndarray, *dose: np.ndarray) -> Any:
             bound, carried = jax.tree.map(lambda x: x[..., rows], (self.bound, self.carried))
             if dose:
-                carried, daily, harms = with_dose(setting, timing, people, bound, carried, days, *dose)
+                carried, every, harms = with_dose(setting, timing, people, bound, carried, days, *dose)
             else:
                 since = np.minimum(self.since[0, rows[0]] / DAY_H, SAME_STEPS_D).astype(int)
-                carried, daily = without_dose(setting, timing, people, bound, carried, days, since)
+                carried, every = without_dose(setting, timing, people, bound, carried, days, since)
                 harms = {}
             for mine, new in zip(jax.tree.leaves(self.carried), jax.tree.leaves(carried), strict=True):
                 mine[..., rows] = new
-            daily = np.asarray(daily)
-            for k in range(1, int(days.max()) + 1):
-                gone = np.flatnonzero(days >= k)
-                self.plastic[self.day[rows[gone]] + k, :, rows[gone]] = daily[k][:, gone].T
+            every, a_day = np.asarray(every), self.ruled.a_day
+            for k in range(1, int(days.max()) * a_day + 1):
+                gone = np.flatnonzero(days * a_day >= k)
+                self.brain[self.day[rows[gone]] * a_day + k, :, rows[gone]] = every[k][:, gone].T
             return jax.tree.map(np.asarray, harms)
 
         parts = self._each(who, work, who, self._days_until_due(who), *dose)
@@ -409,31 +411,51 @@ class _Group:
         self.misuse_d[who] = np.where(begins, np.minimum(self.misuse_d[who], day + days), self.misuse_d[who])
         self.craving[who] = misuse.kept(craving, hours)
 
+    def _go_on(self, who: np.ndarray, days: np.ndarray) -> None:
+        """The illness itself goes on, by what the brain went through."""
+        setting, timing, a_day = self.ruled.setting, self.ruled.timing, self.ruled.a_day
+        look = self.day[who] * a_day + np.arange(len(timing.observe_h))[:, None]
+
+        def at(table: np.ndarray) -> np.ndarray:
+            """Of each patient, at every look from now on; beyond the horizon the last repeats and is not used."""
+            return table[np.minimum(look, len(table) - 1), ..., who]
+
+        def work(people: Patients, rows: np.ndarray, *known: Any) -> None:
+            own = {name: x[rows] for name, x in self.own.items()}
+            for name, x in own_onward(setting, timing, people, own, *known).items():
+                self.own[name][rows] = np.asarray(x)
+
+        ahead = {"brain": np.moveaxis(at(self.brain), 2, 1)}
+        if self.exposures:
+            ahead["exposed"] = at(self.exposures.marks).astype(float)
+        else:
+            ahead |= {f"{pole} pole": at(self.z[f"{pole} pole"])[:-1] for pole in POLES}
+        self._each(who, work, who, DAY_H * self.day[who].astype(float), days, ahead)
+
     def _values(self) -> dict[str, np.ndarray]:
-        """Symptoms once a day, [patients, days]."""
-        horizon, n = self.ruled.horizon_d, self.n
-        since = np.full((2, horizon + 1, n), np.inf)
-        for day in range(1, horizon + 1):
-            before, session = since[:, day - 1], self.given_on[day - 1]
-            since[:, day] = np.where(session, np.stack([np.zeros(n), before[0]]), before) + DAY_H
+        """Symptoms once a day, [patients, days]: as in a course without rules, at every look, by what was given."""
+        whole, a_day, n = self.ruled.whole, self.ruled.a_day, self.n
+        since = np.full((2, len(whole.observe_h), n), np.inf)
+        for look, gap_h in enumerate(np.diff(whole.observe_h)):
+            last = since[:, look]
+            if look % a_day == 0:
+                last = np.where(self.given_on[look // a_day], np.stack([np.zeros(n), last[0]]), last)
+            since[:, look + 1] = last + gap_h
 
         found: dict[str, np.ndarray] = {}
 
-        def work(people: Patients, rows: np.ndarray, *draws: np.ndarray) -> None:
-            since, moved, rating, plastic = draws
-            timing = replace(self.ruled.daily, since_session_h=since)
-            brain: Any = dict(zip(STATES, plastic.transpose(1, 0, 2), strict=True))
-            symptoms = symptoms_by_day(
-                self.ruled.setting, timing, people, {"fluctuation": moved, "rating": rating}, brain
-            )
-            for name, x in (brain | symptoms).items():
-                found.setdefault(name, np.empty((n, horizon + 1)))[rows] = np.asarray(x).T
+        def work(
+            people: Patients, rows: np.ndarray, since: np.ndarray, brain: np.ndarray, exposed: Any, z: Any
+        ) -> None:
+            timing = replace(whole, since_session_h=since, exposed=exposed)
+            known: Any = dict(zip(kept_in(self.illness), brain.transpose(1, 0, 2), strict=True))
+            symptoms = symptoms_by_look(self.ruled.setting, timing, people, z, known)
+            for name, x in (known | symptoms).items():
+                found.setdefault(name, np.empty((n, self.ruled.horizon_d + 1)))[rows] = np.asarray(x)[::a_day].T
 
-        arrays = since, self.z["fluctuation"], self.z["rating"], self.plastic
-        self._each(np.arange(n), work, np.arange(n), *arrays)
+        exposed = self.exposures.marks.astype(float) if self.exposures else None
+        drawn = {name: self.z[name] for name in ("fluctuation", *self.of_illness)}
+        self._each(np.arange(n), work, np.arange(n), since, self.brain, exposed, drawn)
+        if self.exposures and self.ruled.protocol.exposure:
+            found["exposures"] = self.exposures.by_day().T
         return found
-
-
-def unsimulated(protocol: Protocol) -> tuple[str, ...]:
-    """Measures that rules of a protocol look at and that every virtual patient has a normal reading of."""
-    return tuple(sorted(measures_used(protocol) - set(SIMULATED)))

@@ -108,6 +108,28 @@ def poles() -> tuple[Pole, Pole]:
     return evidence.fill(Pole, "bipolar.depressive"), evidence.fill(Pole, "bipolar.manic")
 
 
+def advanced(
+    pole: Pole,
+    time_h: float,
+    x: Array,
+    instability: Array,
+    before: Array,
+    after: Array,
+    normal: Array,
+    step_h: float = STEP_H,
+) -> Array:
+    """x one step on, by Heun's scheme: of second weak order for additive noise.
+
+    time_h: tau; x: [patients]; instability: what multiplies the patient's noise; before, after: h at the ends of the
+    step; normal: one standard normal each.
+    """
+    h = step_h / time_h
+    shock = pole.noise * instability * jnp.sqrt(2 * h) * normal
+    first = pole.slope(x, before)
+    guess = x - h * first + shock
+    return x - h / 2 * (first + pole.slope(guess, after)) + shock
+
+
 def course(
     pole: Pole,
     time_h: float,
@@ -117,19 +139,15 @@ def course(
     normals: Array,
     step_h: float = STEP_H,
 ) -> Array:
-    """x at the ends of all steps, [steps + 1, patients], by Heun's scheme: of second weak order for additive noise.
+    """x at the ends of all steps (see `advanced`), [steps + 1, patients].
 
-    time_h: tau; start: [patients]; instability: what multiplies the patient's noise; tilt: h at the ends of all steps,
-    [steps + 1, patients or 1]; normals: one standard normal a step, [steps, patients].
+    start: [patients]; tilt: h at the ends of all steps, [steps + 1, patients or 1]; normals: one standard normal a
+    step, [steps, patients].
     """
-    h = step_h / time_h
-    shock = pole.noise * instability * jnp.sqrt(2 * h)
 
     def step(x, at):
         before, after, z = at
-        first = pole.slope(x, before)
-        guess = x - h * first + shock * z
-        x = x - h / 2 * (first + pole.slope(guess, after)) + shock * z
+        x = advanced(pole, time_h, x, instability, before, after, z, step_h)
         return x, x
 
     _, path = lax.scan(step, start, (tilt[:-1], tilt[1:], normals))

@@ -62,6 +62,14 @@ class Extinction(eqx.Module):
         rate = jnp.clip(self.learning * (1 + self.window * plastic), 0.0, 1.0) * self._open(occupied)
         return fresh + rate * (1 - fresh - kept), kept
 
+    def taught(
+        self, memory: tuple[Array, Array], exposure: Array, plastic: Array, occupied: Array
+    ) -> tuple[Array, Array]:
+        """Memory after an exposure where there is one (1, else 0), [patients] or one for all."""
+        learnt = self.exposed(memory, plastic, occupied)
+        fresh, kept = (jnp.where(exposure > 0, new, old) for new, old in zip(learnt, memory, strict=True))
+        return fresh, kept
+
     def reinstated(self, memory: tuple[Array, Array]) -> tuple[Array, Array]:
         """Memory after the feared event, or a reminder as strong, has come back."""
         fresh, kept = memory
@@ -100,15 +108,13 @@ class Extinction(eqx.Module):
     ) -> tuple[Array, Array]:
         """Fresh and consolidated memory just after every time of a calendar, [times, patients], from none.
 
-        gaps_h: hours since the time before, [times]; exposed, reinstated: whether there is one at each time, [times];
-        plastic, occupied: at each time, [times, patients].
+        gaps_h: hours since the time before, [times]; exposed, reinstated: whether there is one at each time, [times],
+        or [times, patients]; plastic, occupied: at each time, [times, patients].
         """
 
         def step(memory, at):
             hours, exposure, return_, r, o = at
-            fresh, kept = self.later(memory, hours, o)
-            learnt = self.exposed((fresh, kept), r, o)
-            fresh, kept = (jnp.where(exposure > 0, new, old) for new, old in zip(learnt, (fresh, kept), strict=True))
+            fresh, kept = self.taught(self.later(memory, hours, o), exposure, r, o)
             back = self.reinstated((fresh, kept))
             fresh, kept = (jnp.where(return_ > 0, new, old) for new, old in zip(back, (fresh, kept), strict=True))
             return (fresh, kept), (fresh, kept)
