@@ -5,6 +5,7 @@ those of a template: one of every way in which a protocol gives its drug, all at
 looks at the end of every day, and where an illness has equations of its own at the hours they need.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from euthymia import evidence
 from euthymia.course.batch import BATCH, WATCHED, WIDE, Bound, bind, chain_of, session_harms
 from euthymia.course.engine import Segments
 from euthymia.course.exposures import hours_of_day
@@ -34,6 +36,21 @@ from euthymia.illness.depression import DAY_H, Depression
 from euthymia.patient.population import Patients, illness_of
 from euthymia.protocol.calendar import Administration, Schedule
 from euthymia.protocol.document import Protocol
+
+Parameters = Mapping[str, Any]
+"""Uncertain numbers that are not those of the evidence, by id, as arrays."""
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiled once for whatever values its uncertain parameters have, which come first of its arguments."""
+
+    def run(parameters: Parameters, *given: Any) -> Any:
+        with evidence.assume(parameters):
+            return function(*given)
+
+    run.__name__, run.__doc__ = function.__name__, function.__doc__
+    return eqx.filter_jit(run, compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
+
 
 LONGEST_D = 28
 """Days the engine goes on at most before it looks again, whether or not a visit is due."""
@@ -106,7 +123,7 @@ class Carried(NamedTuple):
     states: dict[str, Any]
 
 
-@eqx.filter_jit
+@compiled
 def beginning(setting: Setting, patients: Patients) -> tuple[Bound, Carried]:
     """The linear system of some patients, and where they begin: no drug, the brain at rest."""
     bound = bind(setting, patients)
@@ -136,7 +153,7 @@ def _onward(segments: Segments, start: Now, past: Array, i: Any) -> tuple[Now, d
     return jax.tree.map(lambda x, old: jnp.where(past, old, x), Now(new, signals["occupancy"]), start), peaks
 
 
-@eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
+@compiled
 def with_dose(
     setting: Setting,
     timing: Timing,
@@ -174,7 +191,7 @@ def with_dose(
     return Carried(*now.carried), every, harms
 
 
-@eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
+@compiled
 def without_dose(
     setting: Setting, timing: Timing, patients: Patients, bound: Bound, carried: Carried, days: Any, since: Any
 ) -> tuple[Carried, Array]:
@@ -198,7 +215,7 @@ def without_dose(
 # --- the illness's own equations --------------------------------------------------------------------------------------
 
 
-@eqx.filter_jit
+@compiled
 def own_at_entry(setting: Setting, patients: Patients) -> dict[str, Array]:
     """The state of the illness itself, by name [patients]; depression has none."""
     if isinstance(setting.own, BipolarSetting):
@@ -208,7 +225,7 @@ def own_at_entry(setting: Setting, patients: Patients) -> dict[str, Array]:
     return {}
 
 
-@eqx.filter_jit
+@compiled
 def own_onward(
     setting: Setting, timing: Timing, patients: Patients, own: Any, start_h: Any, days: Any, at: Any
 ) -> dict[str, Array]:
@@ -263,7 +280,7 @@ def _step_of_memory(setting: Setting, timing: Timing, patients: Patients, start_
     return onward
 
 
-@eqx.filter_jit
+@compiled
 def readings(
     setting: Setting,
     patients: Patients,
@@ -292,14 +309,14 @@ def readings(
     return {scale: rating.of(values[scale], z[scale], patients) for scale, rating in ratings.items()}
 
 
-@eqx.filter_jit
+@compiled
 def ups_and_downs(patients: Patients, time_h: Any, daily: Any) -> Array:
     depression = Depression.from_evidence()
     sd = depression.fluctuation_sd(patients.resistant, patients.z["depression.lability"])
     return depression.fluctuation(time_h, daily, sd)
 
 
-@eqx.filter_jit
+@compiled
 def symptoms_by_look(setting: Setting, timing: Timing, patients: Patients, draws: Any, brain: dict[str, Array]):
     return symptoms(setting, timing, patients, draws, brain)
 

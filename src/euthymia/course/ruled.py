@@ -297,17 +297,9 @@ def under_rules(
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Followed, tuple[str, ...]]:
     """Follow people for `horizon_d` days; and warnings, in words. Raises UserError for what `check` finds."""
-    check(protocol, calendar)
-    illness = illness_of(people.population)
-    of_day = hours(protocol, illness)
-    session, days = template(protocol, calendar, of_day)
-    plan, setting, timing = prepare(session, days, variants, illness=illness)
-    nothing = Schedule((), calendar.daily, calendar.design, DAY_H * horizon_d)
-    _, _, whole = prepare(nothing, looks(of_day, horizon_d), variants, illness=illness)
-    own = Adherence.from_evidence(), RestingPressure.from_evidence(), Misuse.from_evidence()
-    ruled = Ruled(protocol, kinds(protocol), setting, timing, whole, *own)
+    ruled, warnings = prepared(protocol, people.population, horizon_d, variants, calendar)
     n, parts, gone_d = len(people), [], 0
-    group_of = max(BATCH, GROUP // len(of_day) // BATCH * BATCH)
+    group_of = max(BATCH, GROUP // ruled.a_day // BATCH * BATCH)
 
     def gone(days: int) -> None:
         nonlocal gone_d
@@ -326,7 +318,25 @@ def under_rules(
         pl.concat([f.table for f in parts]),
         pl.concat([f.ledger for f in parts]),
     )
-    return found, plan.warnings + unsimulated(protocol, illness)
+    return found, warnings
+
+
+def prepared(
+    protocol: Protocol, population: str, horizon_d: int, variants: Variants, calendar: Schedule | None = None
+) -> tuple[Ruled, tuple[str, ...]]:
+    """Everything about a course under rules that does not depend on the patients; and warnings, in words. calendar: of
+    the protocol, where it is known already. Raises UserError for what `check` finds."""
+    calendar = calendar or schedule(protocol, DAY_H * horizon_d)
+    check(protocol, calendar)
+    illness = illness_of(population)
+    of_day = hours(protocol, illness)
+    session, every_h = template(protocol, calendar, of_day)
+    plan, setting, timing = prepare(session, every_h, variants, illness=illness)
+    nothing = Schedule((), calendar.daily, calendar.design, DAY_H * horizon_d)
+    _, _, whole = prepare(nothing, looks(of_day, horizon_d), variants, illness=illness)
+    own = Adherence.from_evidence(), RestingPressure.from_evidence(), Misuse.from_evidence()
+    ruled = Ruled(protocol, kinds(protocol), setting, timing, whole, *own)
+    return ruled, plan.warnings + unsimulated(protocol, illness)
 
 
 def replay(

@@ -13,6 +13,7 @@ the price of simulating one. How far this is from the engine is measured in test
 """
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -24,7 +25,7 @@ from jax import Array, lax
 from euthymia import evidence
 from euthymia.brain.plasticity import LN2
 from euthymia.course.batch import BATCH, WATCHED, WIDE, bind, chain_of
-from euthymia.course.between import filled
+from euthymia.course.between import LONGEST_D, filled
 from euthymia.course.engine import Segments
 from euthymia.course.setting import Setting, Timing
 from euthymia.illness.depression import DAY_H
@@ -34,6 +35,8 @@ DAYS = 4
 """Days after a session that are mapped; later the brain fades freely."""
 WHOLE_GAP_D = 5
 """From a gap of so many days on, nothing of the drug is left that counts."""
+ROOM = 8
+"""Maps are stacked in multiples of so many."""
 STATES = ("functional", "labile", "consolidated", "over_block", "bdnf")
 BEFORE = np.array(
     [
@@ -205,27 +208,85 @@ def after(synapses: Any, others: Any, fading: Any, which: Any, before: Any, days
     synapses, others, fading: as in `Maps`; which: the session [patients]; before: the states before it
     [states, patients]; days: at least 1, [patients].
     """
-    lane = jnp.arange(before.shape[1])
-    day = jnp.clip(days, 1, DAYS) - 1
+    mapped = _mapped(synapses, others, which, before, jnp.clip(days, 1, DAYS))
+    return _faded(fading, mapped, DAY_H * jnp.maximum(days - DAYS, 0))
+
+
+def _mapped(synapses: Any, others: Any, which: Any, before: Any, days: Any) -> Array:
+    """The same up to `DAYS` after it."""
+    lane, day = jnp.arange(before.shape[1]), days - 1
     plain, by_over_block, by_bdnf = jnp.moveaxis(synapses[which, day, :, :, lane], 0, -1)
     f, s, c, q, b = before
     f0, ff, s0, ss, sc, c0, cs, cc = plain + by_over_block * q + by_bdnf * b
     q0, qq, b0, bq, bb = jnp.moveaxis(others[which, day, :, lane], 0, -1)
-    now = f0 + ff * f, s0 + ss * s + sc * c, c0 + cs * s + cc * c, q0 + qq * q, b0 + bq * q + bb * b
-    hours = DAY_H * jnp.maximum(days - DAYS, 0)
-    return jnp.stack(_faded(fading, now, hours))
+    return jnp.stack([f0 + ff * f, s0 + ss * s + sc * c, c0 + cs * s + cc * c, q0 + qq * q, b0 + bq * q + bb * b])
 
 
-def _faded(fading: Any, now: tuple, hours: Any) -> tuple:
+def _faded(fading: Any, now: Any, hours: Any) -> Array:
     """Some hours later, without the drug; BDNF is gone."""
     functional, labile, consolidated, consolidation, over_block = fading
     f, s, c, q, b = now
     kept, lasting = jnp.exp(-labile * hours), jnp.exp(-consolidated * hours)
     gained = consolidation * s * (lasting - kept) / (labile - consolidated)
-    return (
-        f * jnp.exp(-functional * hours),
-        s * kept,
-        c * lasting + gained,
-        q * jnp.exp(-over_block * hours),
-        jnp.where(hours > 0, 0.0, b),
+    return jnp.stack(
+        [
+            f * jnp.exp(-functional * hours),
+            s * kept,
+            c * lasting + gained,
+            q * jnp.exp(-over_block * hours),
+            jnp.where(hours > 0, 0.0, b),
+        ]
     )
+
+
+@jax.jit
+def days_after(synapses: Any, others: Any, fading: Any, which: Any, before: Any, since: Any, days: Any) -> Array:
+    """Functional, labile and consolidated on each of the days after `since`, [days, 3, patients], as far as the one who
+    goes farthest. since: whole days from the session to now; days: from now on; other arguments as in `after`."""
+    every = jnp.zeros((LONGEST_D + 1, 3, before.shape[1]))
+
+    def fading_day(k, at):
+        now, every = at
+        now = _faded(fading, now, DAY_H)
+        return now, every.at[k].set(now[:3])
+
+    def mapped_day(k, at):
+        now, every = fading_day(k, at)
+        mapped = _mapped(synapses, others, which, before, jnp.clip(since + k, 1, DAYS))
+        now = jnp.where(since + k <= DAYS, mapped, now)
+        return now, every.at[k].set(now[:3])
+
+    last = days.max()
+    now = after(synapses, others, fading, which, before, since), every
+    now = lax.fori_loop(1, jnp.minimum(last, DAYS) + 1, mapped_day, now)
+    return lax.fori_loop(DAYS + 1, last + 1, fading_day, now)[1]
+
+
+class Store:
+    """Maps of sessions in the same patients under the same parameters, made when first asked for.
+
+    setting, timing: of the template of a session; parameters: as in `course.between`.
+    """
+
+    def __init__(self, setting: Setting, timing: Timing, patients: Patients, parameters: Mapping[str, Any]):
+        self.setting, self.timing, self.patients, self.parameters = setting, timing, patients, parameters
+        self.numbers: dict[tuple[bytes, int], int] = {}
+        self.made: list[Maps] = []
+        self.maps: Maps | None = None
+
+    def number(self, share: np.ndarray, gap_d: int) -> int:
+        """Which of `maps` a session is, so many days after another. share: as in `Session`, of all patients."""
+        session = Session(share, min(gap_d, WHOLE_GAP_D))
+        key = blake2b(np.ascontiguousarray(share).tobytes()).digest(), session.gap_d
+        if key not in self.numbers:
+            self.numbers[key] = len(self.numbers)
+            self.made.append(session_maps(self.setting, self.timing, self.patients, [session], self.parameters))
+            room = -len(self.made) % ROOM  # so that compiled code sees few sizes
+            several = [*self.made, *[self.made[-1]] * room]
+            self.maps = Maps(
+                np.concatenate([m.synapses for m in several]),
+                np.concatenate([m.others for m in several]),
+                self.made[0].fading,
+                {name: np.concatenate([m.peaks[name] for m in several]) for name in WATCHED},
+            )
+        return self.numbers[key]

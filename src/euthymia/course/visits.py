@@ -8,7 +8,7 @@ protocol whose rules never speak gives, step for step, the course without rules.
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -17,11 +17,12 @@ from scipy.special import ndtr
 
 from euthymia import evidence
 from euthymia.course.batch import BATCH
+from euthymia.course.batches import Batches
 from euthymia.course.between import (
     LONGEST_D,
     SAME_STEPS_D,
     Kind,
-    beginning,
+    Parameters,
     filled,
     kept_in,
     looks_a_day,
@@ -30,11 +31,11 @@ from euthymia.course.between import (
     readings,
     symptoms_by_look,
     ups_and_downs,
-    with_dose,
-    without_dose,
 )
+from euthymia.course.carry import ByEngine, ByMaps, Dose
 from euthymia.course.exposures import Exposures
 from euthymia.course.readings import IMPROVED, NORMAL
+from euthymia.course.session_map import Store
 from euthymia.course.setting import Setting, Timing
 from euthymia.course.symptoms import RATINGS
 from euthymia.drug.compounds import COMPOUNDS
@@ -46,7 +47,7 @@ from euthymia.patient.adherence import Adherence
 from euthymia.patient.population import Patients, illness_of
 from euthymia.patient.random import normals
 from euthymia.protocol.chart import Chart, Place, state
-from euthymia.protocol.decide import GIVE, QUIET, Decision, decide, during, postponed
+from euthymia.protocol.decide import GIVE, QUIET, Decision, decide, during, postponed, table
 from euthymia.protocol.document import Protocol
 from euthymia.protocol.words import BEFORE_CHECKS, CONDITIONS, SAFEGUARDS
 
@@ -66,6 +67,10 @@ BY_DAY = (
 )
 OWN = ("own systolic", "own value")
 """Random numbers by day (or session), and of the patient."""
+
+
+NEVER_D = 10_000
+"""Stands for no session before."""
 
 
 class Visit(NamedTuple):
@@ -94,7 +99,8 @@ class Visit(NamedTuple):
 @dataclass(frozen=True)
 class Ruled:
     """What all patients of a course under rules share. setting, timing: of the `template`; whole: the timing of the
-    whole course, observed at every look; adherence, pressure, misuse: of virtual patients."""
+    whole course, observed at every look; adherence, pressure, misuse: of virtual patients;
+    parameters: numbers of the compiled code that are not those of the evidence."""
 
     protocol: Protocol
     kinds: tuple[Kind, ...]
@@ -104,6 +110,7 @@ class Ruled:
     adherence: Adherence
     pressure: RestingPressure
     misuse: Misuse
+    parameters: Parameters = field(default_factory=dict)
 
     @property
     def a_day(self) -> int:
@@ -114,9 +121,40 @@ class Ruled:
     def horizon_d(self) -> int:
         return (len(self.whole.observe_h) - 1) // self.a_day
 
-    def run(self, patients: Patients, pool: Executor, gone: Callable[[int], None]) -> "Found":
-        """All visits of a group of patients. gone: told how many days of how many patients were gone through."""
-        return _Group(self, patients, pool, gone).run()
+    def run(
+        self,
+        patients: Patients,
+        pool: Executor,
+        gone: Callable[[int], None] = lambda days: None,
+        *,
+        z: dict[str, np.ndarray] | None = None,
+        store: Store | None = None,
+        only: tuple[str, ...] = (),
+    ) -> "Found":
+        """All visits of a group of patients.
+
+        gone: told how many days of how many patients were gone through; z: what `drawn` gave for them; store: of maps,
+        where these carry the brain and not the engine; only: values that are found, by default all.
+        """
+        return _Group(self, patients, pool, gone, z or self.drawn(patients, pool), store).run(only)
+
+    def drawn(self, patients: Patients, pool: Executor) -> dict[str, np.ndarray]:
+        """Every random number of their courses, by stream [times, patients], and "moved", by ups and downs: the same
+        whatever is done to them."""
+        illness, n, days = illness_of(patients.population), len(patients), np.arange(self.horizon_d + 1)
+        streams = dict.fromkeys(BY_DAY, days) | dict.fromkeys(OWN, np.zeros(1))
+        streams |= {rating.stream: self.whole.minute for rating in RATINGS[illness].values()}
+        if illness == "bipolar":
+            streams |= {f"{pole} pole": np.arange(len(self.whole.observe_h) - 1) for pole in POLES}
+
+        def of(first: int) -> dict[str, np.ndarray]:
+            people = filled(patients.take(first, min(first + BATCH, n)))
+            found = normals(people.seed, streams, people.index, compiled=True)
+            z = {name: np.asarray(found[name]) for name in streams}
+            return z | {"moved": np.asarray(ups_and_downs(self.parameters, people, DAY_H * days, z["fluctuation"]))}
+
+        parts = list(pool.map(of, range(0, n, BATCH)))
+        return {name: np.concatenate([p[name] for p in parts], axis=1)[:, :n] for name in parts[0]}
 
 
 class Found(NamedTuple):
@@ -135,32 +173,27 @@ class _Group:
     them `BATCH` at a time, those with a dose apart from those without. Who shares a batch changes nobody's numbers.
     """
 
-    def __init__(self, ruled: Ruled, patients: Patients, pool: Executor, gone: Callable[[int], None]):
-        self.ruled, self.patients, self.pool, self.gone, self.n = ruled, patients, pool, gone, len(patients)
-        n, days = self.n, np.arange(ruled.horizon_d + 1)
+    def __init__(
+        self,
+        ruled: Ruled,
+        patients: Patients,
+        pool: Executor,
+        gone: Callable[[int], None],
+        z: dict[str, np.ndarray],
+        store: Store | None,
+    ):
+        self.ruled, self.patients, self.gone, self.n, self.z = ruled, patients, gone, len(patients), z
+        n = self.n
         self.illness = illness_of(patients.population)
         self.ratings = RATINGS[self.illness]
-        streams = dict.fromkeys(BY_DAY, days) | dict.fromkeys(OWN, np.zeros(1))
-        of_illness = {rating.stream: ruled.whole.minute for rating in self.ratings.values()}
-        if self.illness == "bipolar":
-            of_illness |= {f"{pole} pole": np.arange(len(ruled.whole.observe_h) - 1) for pole in POLES}
-        streams, self.of_illness = streams | of_illness, tuple(of_illness)
-
-        def drawn(people: Patients) -> dict[str, np.ndarray]:
-            found = normals(people.seed, streams, people.index, compiled=True)
-            z = {name: np.asarray(found[name]) for name in streams}
-            return z | {"moved": np.asarray(ups_and_downs(people, DAY_H * days, z["fluctuation"]))}
-
-        # one row a field, so that picking patients out is one step
-        leaves, self.form = jax.tree.flatten(patients)
-        self.people = np.stack([np.asarray(x, float) for x in leaves])
-        chunks = [patients.take(k, min(k + BATCH, n)) for k in range(0, n, BATCH)]
-        parts = list(pool.map(lambda some: drawn(filled(some)), chunks))
-        self.z = {name: np.concatenate([p[name] for p in parts], axis=1)[:, :n] for name in parts[0]}
-        if ruled.kinds:
-            bound = self._each(np.arange(n), lambda people: jax.tree.map(np.asarray, beginning(ruled.setting, people)))
-            self.bound, self.carried = jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., :n], *bound)
-        own = self._each(np.arange(n), lambda people: jax.tree.map(np.array, own_at_entry(ruled.setting, people)))
+        self.batches = Batches(patients, pool)
+        self.carrier: ByEngine | ByMaps | None = None
+        if ruled.kinds and store:
+            self.carrier = ByMaps(store, self._share_of)
+        elif ruled.kinds:
+            self.carrier = ByEngine(ruled.setting, ruled.timing, ruled.parameters, self.batches)
+        fixed = ruled.parameters, ruled.setting
+        own = self.batches.each(np.arange(n), lambda people: jax.tree.map(np.array, own_at_entry(*fixed, people)))
         self.own = {name: np.concatenate([some[name] for some in own])[:n] for name in own[0]}
         self.exposures = Exposures(ruled.protocol, ruled.horizon_d, n) if self.illness == "ptsd" else None
         self.day = np.zeros(n, int)
@@ -178,18 +211,7 @@ class _Group:
         self.brain = np.zeros((len(ruled.whole.observe_h), len(kept_in(self.illness)), n))
         self.given_on = np.zeros((ruled.horizon_d + 1, n), bool)
 
-    def _each(self, who: np.ndarray, work: Callable[..., Any], *arrays: Any) -> list[Any]:
-        """`work` on `BATCH` patients at a time, the last of them repeated where there are fewer; arrays: more of each
-        patient, [..., who], or such by name."""
-
-        def one(first: int) -> Any:
-            at = np.minimum(np.arange(first, first + BATCH), len(who) - 1)
-            people = jax.tree.unflatten(self.form, list(self.people[:, who[at]]))
-            return work(people, *jax.tree.map(lambda x: x[..., at], arrays))
-
-        return list(self.pool.map(one, range(0, len(who), BATCH)))
-
-    def run(self) -> Found:
+    def run(self, only: tuple[str, ...]) -> Found:
         visits: list[Visit] = []
         while len(left := np.flatnonzero(self.day < self.ruled.horizon_d)):
             is_due = self.due[left] <= self.day[left]
@@ -198,14 +220,25 @@ class _Group:
             waiting = self._alike(np.flatnonzero(self.day < np.minimum(self.due, self.ruled.horizon_d)))
             if waiting:
                 self._wait(waiting)
-        return Found(self._values(), visits, self.misuse_d)
+        return Found(self._values(only), visits, self.misuse_d)
 
     def _alike(self, who: np.ndarray) -> list[np.ndarray]:
         """Patients who wait for their next visit, apart by the steps of the days ahead; those who go equally far share
         a batch, as it goes as far as the one who goes farthest."""
         far = who[np.argsort(self._days_until_due(who), kind="stable")]
-        since = np.minimum(self.since[0, far] / DAY_H, SAME_STEPS_D).astype(int)
+        since = np.minimum(self._since_d(far), SAME_STEPS_D)
         return [far[since == days] for days in np.unique(since)]
+
+    def _since_d(self, who: np.ndarray) -> np.ndarray:
+        """Whole days since the last session, at most `NEVER_D`."""
+        return np.minimum(self.since[0, who] / DAY_H, NEVER_D).astype(int)
+
+    def _keep(self, who: np.ndarray, days: np.ndarray, every: np.ndarray) -> None:
+        """The brain of these patients, at every look of so many days from now."""
+        a_day = self.ruled.a_day
+        for k in range(1, int(days.max()) * a_day + 1):
+            gone = np.flatnonzero(days * a_day >= k)
+            self.brain[self.day[who[gone]] * a_day + k, :, who[gone]] = every[k][:, gone].T
 
     def _see(self, who: np.ndarray) -> Visit:
         """Patients whose visit is due: seen and decided on; those who are given a dose go on to their next visit."""
@@ -214,11 +247,12 @@ class _Group:
         at = at[np.argsort(self._days_until_due(who[at]), kind="stable")]
         given = who[at]
         days = self._days_until_due(given)
-        if self.ruled.kinds and len(given):
-            number = np.asarray(visit.place.given, int)[at]
-            felt = (self.z[f"{name} session"][number, given] for name in ("dissociation", "blood pressure"))
-            share = self._shares(visit.mg[at], np.asarray(visit.place.phase, int)[at])
-            harms = self._advance(given, np.stack([number, *felt]), share)
+        if self.carrier and len(given):
+            number, phase = (np.asarray(x, int)[at] for x in (visit.place.given, visit.decision.phase))
+            felt = [self.z[f"{name} session"][number, given] for name in ("dissociation", "blood pressure")]
+            share = self._shares(visit.mg[at], phase)
+            dose = Dose(number, np.stack(felt), share, phase, np.asarray(visit.decision.dose)[at])
+            harms = self.carrier.advance(given, days, self._since_d(given), self._keep, dose)
             visit = self._in_session(visit, at, given, harms)
             self._crave(given, days)
         self.given_on[self.day[given], given] = True
@@ -233,12 +267,12 @@ class _Group:
 
     def _wait(self, alike: list[np.ndarray]) -> None:
         """Patients, alike within each of these, go on to their next visit, or as far as the engine goes."""
-        if self.ruled.kinds:
-            whole = [np.pad(some, (0, -len(some) % BATCH), mode="edge") for some in alike]
-            self._advance(np.concatenate(whole))
+        if self.carrier:
+            who = np.concatenate([np.pad(some, (0, -len(some) % BATCH), mode="edge") for some in alike])
+            self.carrier.advance(who, self._days_until_due(who), self._since_d(who), self._keep, None)
         for who in alike:
             days = self._days_until_due(who)
-            if self.ruled.kinds:
+            if self.carrier:
                 self._crave(who, days)
             self._pass(who, days)
 
@@ -278,9 +312,10 @@ class _Group:
         day, z = self.day[who], self.z
         look = day * self.ruled.a_day
         exposed = self.exposures.marks[look, who] if self.exposures else np.zeros(len(who))
-        found = self._each(
+        fixed = self.ruled.parameters, self.ruled.setting
+        found = self.batches.each(
             who,
-            lambda people, *known: jax.tree.map(np.asarray, readings(self.ruled.setting, people, *known)),
+            lambda people, *known: jax.tree.map(np.asarray, readings(*fixed, people, *known)),
             DAY_H * day.astype(float),
             self.since[:, who],
             self.brain[look, :, who].T,
@@ -339,30 +374,6 @@ class _Group:
         left = self.ruled.horizon_d - self.day[who]
         return np.minimum(np.minimum(self.due[who] - self.day[who], LONGEST_D), left).astype(int)
 
-    def _advance(self, who: np.ndarray, *dose: np.ndarray) -> dict[str, np.ndarray]:
-        """Carry these patients on to their next visit, and keep the brain at every look gone through; what the session
-        did, if there is one. dose: `session` and `share` of `with_dose`; without, those of a batch are alike."""
-        setting, timing = self.ruled.setting, self.ruled.timing
-
-        def work(people: Patients, rows: np.ndarray, days: np.ndarray, *dose: np.ndarray) -> Any:
-            bound, carried = jax.tree.map(lambda x: x[..., rows], (self.bound, self.carried))
-            if dose:
-                carried, every, harms = with_dose(setting, timing, people, bound, carried, days, *dose)
-            else:
-                since = np.minimum(self.since[0, rows[0]] / DAY_H, SAME_STEPS_D).astype(int)
-                carried, every = without_dose(setting, timing, people, bound, carried, days, since)
-                harms = {}
-            for mine, new in zip(jax.tree.leaves(self.carried), jax.tree.leaves(carried), strict=True):
-                mine[..., rows] = new
-            every, a_day = np.asarray(every), self.ruled.a_day
-            for k in range(1, int(days.max()) * a_day + 1):
-                gone = np.flatnonzero(days * a_day >= k)
-                self.brain[self.day[rows[gone]] * a_day + k, :, rows[gone]] = every[k][:, gone].T
-            return jax.tree.map(np.asarray, harms)
-
-        parts = self._each(who, work, who, self._days_until_due(who), *dose)
-        return jax.tree.map(lambda *x: np.concatenate(x)[: len(who)], *parts)
-
     def _shares(self, mg: np.ndarray, phase: np.ndarray) -> np.ndarray:
         """Of each entry of the template, how much of it a session is, [entries, patients]."""
         of_kind = np.zeros((len(self.ruled.kinds), len(mg)))
@@ -372,6 +383,12 @@ class _Group:
             of_kind[k] = np.where(mine, mg / whole, 0.0)
         kind_of_dose = [k for k, kind in enumerate(self.ruled.kinds) for _ in COMPOUNDS[kind.session.compound]]
         return of_kind[[kind_of_dose[dose] for dose, _ in self.ruled.setting.entries]]
+
+    def _share_of(self, phase: int, amount: float) -> np.ndarray:
+        """The same of a dose of a phase, in the unit of the drug, in all patients."""
+        t, weight_kg = table(self.ruled.protocol), np.asarray(self.patients.weight_kg)
+        mg = np.minimum(amount * weight_kg if t.per_kg[phase] else np.full(self.n, amount), t.cap_mg[phase])
+        return self._shares(mg, np.full(self.n, phase))
 
     def _in_session(self, visit: Visit, at: np.ndarray, who: np.ndarray, found: dict[str, np.ndarray]) -> Visit:
         """The visit with what its sessions did, and which of their own rules would have spoken: a dose counts in full.
@@ -413,7 +430,8 @@ class _Group:
 
     def _go_on(self, who: np.ndarray, days: np.ndarray) -> None:
         """The illness itself goes on, by what the brain went through."""
-        setting, timing, a_day = self.ruled.setting, self.ruled.timing, self.ruled.a_day
+        timing, a_day = self.ruled.timing, self.ruled.a_day
+        fixed = self.ruled.parameters, self.ruled.setting, timing
         look = self.day[who] * a_day + np.arange(len(timing.observe_h))[:, None]
 
         def at(table: np.ndarray) -> np.ndarray:
@@ -422,7 +440,7 @@ class _Group:
 
         def work(people: Patients, rows: np.ndarray, *known: Any) -> None:
             own = {name: x[rows] for name, x in self.own.items()}
-            for name, x in own_onward(setting, timing, people, own, *known).items():
+            for name, x in own_onward(*fixed, people, own, *known).items():
                 self.own[name][rows] = np.asarray(x)
 
         ahead = {"brain": np.moveaxis(at(self.brain), 2, 1)}
@@ -430,9 +448,9 @@ class _Group:
             ahead["exposed"] = at(self.exposures.marks).astype(float)
         else:
             ahead |= {f"{pole} pole": at(self.z[f"{pole} pole"])[:-1] for pole in POLES}
-        self._each(who, work, who, DAY_H * self.day[who].astype(float), days, ahead)
+        self.batches.each(who, work, who, DAY_H * self.day[who].astype(float), days, ahead)
 
-    def _values(self) -> dict[str, np.ndarray]:
+    def _values(self, only: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Symptoms once a day, [patients, days]: as in a course without rules, at every look, by what was given."""
         whole, a_day, n = self.ruled.whole, self.ruled.a_day, self.n
         since = np.full((2, len(whole.observe_h), n), np.inf)
@@ -449,13 +467,19 @@ class _Group:
         ) -> None:
             timing = replace(whole, since_session_h=since, exposed=exposed)
             known: Any = dict(zip(kept_in(self.illness), brain.transpose(1, 0, 2), strict=True))
-            symptoms = symptoms_by_look(self.ruled.setting, timing, people, z, known)
-            for name, x in (known | symptoms).items():
+            symptoms = symptoms_by_look(self.ruled.parameters, self.ruled.setting, timing, people, z, known)
+            wanted = {name: x for name, x in (known | symptoms).items() if not only or name in only}
+            for name, x in wanted.items():
                 found.setdefault(name, np.empty((n, self.ruled.horizon_d + 1)))[rows] = np.asarray(x)[::a_day].T
 
         exposed = self.exposures.marks.astype(float) if self.exposures else None
-        drawn = {name: self.z[name] for name in ("fluctuation", *self.of_illness)}
-        self._each(np.arange(n), work, np.arange(n), since, self.brain, exposed, drawn)
+        streams = (
+            "fluctuation",
+            *(rating.stream for rating in self.ratings.values()),
+            *(f"{pole} pole" for pole in POLES),
+        )
+        drawn = {name: self.z[name] for name in streams if name in self.z}
+        self.batches.each(np.arange(n), work, np.arange(n), since, self.brain, exposed, drawn)
         if self.exposures and self.ruled.protocol.exposure:
             found["exposures"] = self.exposures.by_day().T
         return found

@@ -57,7 +57,7 @@ def front(values: np.ndarray) -> np.ndarray:
     qualities], more being better; of two alike both stay."""
     at_least = (values[:, None] >= values[None]).all(2)
     better = (values[:, None] > values[None]).any(2)
-    return ~(at_least & better).any(0)
+    return np.logical_not((at_least & better).any(0))
 
 
 # --- what would be worth knowing --------------------------------------------------------------------------------------

@@ -77,8 +77,9 @@ class Race:
     def of(self, measure: str, regimens: Any) -> np.ndarray:
         """Values of some regimens, where all of them were followed alike: [regimens, draws, patients]."""
         x = self.values[measure][regimens]
-        seen = np.isfinite(x).all(0)
-        return x[:, seen.any(1)][:, :, seen.any(0)]
+        seen = np.isfinite(x).all(axis=0)
+        draws, patients = (np.flatnonzero(np.sum(seen, axis=axis)) for axis in (1, 0))
+        return x[:, draws][:, :, patients]
 
     def means(self, measure: str, regimens: Any) -> np.ndarray:
         """Means over patients, [regimens, draws]."""
@@ -116,7 +117,7 @@ def search(
         }
         for key, found in _followed(evaluate, work, asked.measures, parts, workers, scheduler):
             part = work[key]
-            rows = _patients(part.block, patients)
+            rows = patients_of(part.block, patients)
             for measure in asked.measures:
                 race.values[measure][np.array(left)[:, None], part.draw, rows[None]] = found[measure]
             race.followed += len(left) * len(rows)
@@ -138,7 +139,7 @@ def _cells(stage: tuple[float, float], draws: int, seen: set[tuple[int, int]]) -
                 yield draw, block
 
 
-def _patients(block: int, patients: int) -> np.ndarray:
+def patients_of(block: int, patients: int) -> np.ndarray:
     """Numbers of the patients of a block."""
     return np.arange(patients * block // BLOCKS, patients * (block + 1) // BLOCKS)
 

@@ -1,0 +1,58 @@
+"""The uncertain numbers under which regimens are compared: in each world, one draw of the calibrated parameters and the
+level of one clinic that no trial has seen."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from euthymia import evidence
+from euthymia.errors import UserError
+from euthymia.trial.posterior import SPREAD, posterior
+
+AMPLITUDES = (
+    "session_amplitude",
+    "early_saline",
+    "early_midazolam",
+    "early_open_label",
+    "early_new_antidepressant",
+    "early_inpatient",
+    "slow_no_new_treatment",
+    "slow_new_antidepressant",
+    "slow_antidepressant_trial",
+    "slow_inpatient",
+    "natural",
+)
+"""Of the response that is not the drug's: all scale with its level in a study."""
+DRUG_LEVEL, BACKGROUND_LEVEL = "level of drug response", "level of other response"
+"""How a clinic multiplies the two: known of no clinic beforehand, and no parameter of the model."""
+
+World = Mapping[str, float]
+"""Model parameters by id."""
+
+
+def worlds(number: int, seed: int = 1) -> tuple[World, ...]:
+    """So many worlds, as far apart among the draws as can be. Raises UserError for more than there are draws."""
+    drawn = posterior()
+    if not 2 <= number <= len(drawn):
+        raise UserError(f"draws must be between 2 and {len(drawn)}, got {number}.")
+    chosen = np.linspace(0, len(drawn) - 1, number).round().astype(int)
+    z = np.random.default_rng(seed).standard_normal((len(drawn), 2))
+    return tuple(_world(drawn[k].values, z[k]) for k in chosen)
+
+
+def _world(values: Mapping[str, float], z: np.ndarray) -> World:
+    drug, background = (np.exp(values[SPREAD[kind]] * x) for kind, x in zip(("drug", "background"), z, strict=True))
+    scaled = {f"background.{name}": background for name in AMPLITUDES} | {"depression.gain": drug}
+    found = dict(values)
+    for id, level in scaled.items():
+        found[id] = float(level * (values[id] if id in values else evidence.value(id)))
+    return found
+
+
+def levels(number: int, seed: int = 1) -> dict[str, np.ndarray]:
+    """The levels of the clinic in each of these worlds, as parameters of their own, [worlds]."""
+    drawn = posterior()
+    chosen = np.linspace(0, len(drawn) - 1, number).round().astype(int)
+    z = np.random.default_rng(seed).standard_normal((len(drawn), 2))[chosen]
+    spread = np.array([[drawn[k].values[SPREAD[kind]] for kind in ("drug", "background")] for k in chosen])
+    return dict(zip((DRUG_LEVEL, BACKGROUND_LEVEL), np.exp(spread * z).T, strict=True))
