@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from euthymia.cli import protocols, trials
+from euthymia.cli import design, protocols, trials
 from euthymia.cli.common import (
     DISCLAIMER,
     Out,
@@ -45,6 +45,7 @@ app.add_typer(protocols.app, name="protocols", invoke_without_command=True)
 app.add_typer(trials.app, name="trial", invoke_without_command=True)
 app.command()(trials.validate)
 app.command()(trials.calibrate)
+app.command()(design.design)
 
 
 def main() -> None:

@@ -60,11 +60,13 @@ class Asked:
 
 @dataclass
 class Race:
-    """values: by measure, [regimens, draws, patients], NaN where not followed; out: why a regimen left, by number;
-    followed: patients of a regimen and draw that were, in all."""
+    """values: by measure, [regimens, draws, patients], NaN where not followed; curves: means over patients by day, by
+    name, [regimens, draws, days]; out: why a regimen left, by number; followed: patients of a regimen and draw that
+    were, in all."""
 
     asked: Asked
     values: dict[str, np.ndarray]
+    curves: dict[str, np.ndarray] = field(default_factory=dict)
     out: dict[int, str] = field(default_factory=dict)
     followed: int = 0
 
@@ -93,6 +95,7 @@ def search(
     patients: int,
     asked: Asked,
     *,
+    curves: Mapping[str, int] | None = None,
     stages: Sequence[tuple[float, float]] = STAGES,
     parts: Parts | None = None,
     workers: int | None = None,
@@ -102,9 +105,12 @@ def search(
     """Follow regimens until it is clear which are worth choosing.
 
     evaluate: follows the regimens of a part, a pure function of it; parts: where finished ones are kept, so that a
-    search that was stopped goes on; progress: called with (parts done, parts if none were dropped).
+    search that was stopped goes on; curves: how many days each curve has that `evaluate` gives beside the measures;
+    progress: called with (parts done, parts if none were dropped).
     """
-    race = Race(asked, {m: np.full((regimens, draws, patients), np.nan, np.float32) for m in asked.measures})
+    values = {m: np.full((regimens, draws, patients), np.nan, np.float32) for m in asked.measures}
+    sums = {name: np.zeros((regimens, draws, days), np.float32) for name, days in (curves or {}).items()}
+    race, counted = Race(asked, values), np.zeros((regimens, draws, 1), np.float32)
     seen: set[tuple[int, int]] = set()
     all_parts, done = sum(1 for _ in _cells(stages[-1], draws, set())), 0
     for number, stage in enumerate(stages):
@@ -115,11 +121,15 @@ def search(
             (draw * BLOCKS + block) * len(stages) + number: Part(left, draw, block)
             for draw, block in _cells(stage, draws, seen)
         }
-        for key, found in _followed(evaluate, work, asked.measures, parts, workers, scheduler):
+        wanted = (*asked.measures, *sums)
+        for key, found in _followed(evaluate, work, wanted, parts, workers, scheduler):
             part = work[key]
             rows = patients_of(part.block, patients)
             for measure in asked.measures:
                 race.values[measure][np.array(left)[:, None], part.draw, rows[None]] = found[measure]
+            for name, total in sums.items():
+                total[list(left), part.draw] += len(rows) * found[name]
+            counted[list(left), part.draw] += len(rows)
             race.followed += len(left) * len(rows)
             done += 1
             if progress:
@@ -127,6 +137,8 @@ def search(
         seen |= {(part.draw, part.block) for part in work.values()}
         if number < len(stages) - 1:
             _drop(race)
+    with np.errstate(invalid="ignore"):
+        race.curves = {name: total / counted for name, total in sums.items()}
     return race
 
 
