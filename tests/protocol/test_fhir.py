@@ -47,6 +47,13 @@ eligibility:
   require:
     - {rule: E-1, measure: MADRS improvement, at most: 40 percent, source: recalled, verified: no}
     - {rule: E-2, measure: weight, at least: 45 kg, source: a source, verified: yes}
+    - rule: E-3
+      measure: failed antidepressant trials
+      at least: 2 trials
+      lasting at least: 6 weeks
+      counting: [no response, not tolerated]
+      source: a source
+      verified: yes
   exclude:
     - {rule: X-1, when: {SBP: above 140 mmHg, HR: above 99 beat/min}, kind: relative, source: recalled, verified: no}
     - {rule: X-2, when: remission, kind: absolute, source: a source, verified: yes}

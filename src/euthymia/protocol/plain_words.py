@@ -154,7 +154,7 @@ def short(rule: Rule) -> str:
     """The matter of a rule in as few words as a chart has room for: what is checked, compared or required."""
     match rule:
         case Requirement():
-            return str(rule.limit)
+            return ", ".join(filter(None, (str(rule.limit), _counted(rule))))
         case Exclusion():
             return rule.condition or together(rule.when or ())
         case BeforeRule():
@@ -211,7 +211,7 @@ def _told(rule: Rule) -> tuple[str, tuple[str, ...]]:
         case Warning():
             return rule.warning, ("warning",)
         case Requirement():
-            return f"needs {rule.limit}", ("measure", "at_least", "at_most")
+            return f"needs {short(rule)}", ("measure", "at_least", "at_most", "lasting_at_least", "counting")
         case Exclusion():
             return f"{short(rule)}: {KINDS[rule.kind]}", ("kind", "condition", "when")
         case BeforeRule():
@@ -237,6 +237,13 @@ def _told(rule: Rule) -> tuple[str, tuple[str, ...]]:
         case Safeguard():
             return _safeguard(rule), ("safeguard", "at_least", "at_most", "every", "valid_for")
     return "", ()
+
+
+def _counted(rule: Requirement) -> str:
+    """Which trials of antidepressants a requirement counts, where it says so."""
+    lasting = f"each lasting at least {rule.lasting_at_least}" if rule.lasting_at_least else ""
+    counting = f"counting {' or '.join(rule.counting)}" if rule.counting else ""
+    return ", ".join(filter(None, (lasting, counting)))
 
 
 def _safeguard(rule: Safeguard) -> str:

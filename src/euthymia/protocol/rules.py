@@ -179,16 +179,30 @@ class Rule(Entry):
 
 
 class Requirement(Rule):
-    """Who may enter: a measure within a limit."""
+    """Who may enter: a measure within a limit.
+
+    Of failed antidepressant trials: which trials on record count, `lasting at least` so long and `counting` these
+    outcomes. Without them, `trials` says what is usual; a number that a clinic enters is taken as it is.
+    """
 
     measure: words.Measured
     at_least: Text | None = None
     at_most: Text | None = None
+    lasting_at_least: Duration | None = None
+    counting: Annotated[tuple[words.TrialFailure, ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _limit(self) -> Requirement:
         _only_one(self, ("at_least", "at_most"))
         parse(self.at_least or self.at_most, words.MEASURES[self.measure])
+        if self.measure != words.FAILED_TRIALS:
+            for key, given in (("lasting at least", self.lasting_at_least), ("counting", self.counting)):
+                if given is not None:
+                    raise ValueError(f"`{key}` belongs to {words.FAILED_TRIALS}, not to {self.measure}")
+        if self.lasting_at_least is not None and self.lasting_at_least.value <= 0:
+            raise ValueError("`lasting at least` must be longer than zero")
+        if self.counting is not None and len(set(self.counting)) < len(self.counting):
+            raise ValueError("`counting` names an outcome twice")
         return self
 
     @property

@@ -11,6 +11,7 @@ from euthymia.protocol.calendar import HOURS_PER_WEEK
 from euthymia.protocol.document import Drug, Phase, Protocol
 from euthymia.protocol.quantity import Quantity
 from euthymia.protocol.reader import Path
+from euthymia.protocol.rules import Requirement
 
 # How far a calendar is walked to look for sessions too close together: two years, the engine's horizon.
 CHECKED_H = 2 * 365 * 24.0
@@ -154,6 +155,13 @@ def _references(protocol: Protocol) -> Iterator[Problem]:
     for index, name in enumerate(known):
         if name in known[:index]:
             yield ("sources", index, "id"), f"the source `{name}` is given twice"
+    counted = [rule for rule in protocol.eligibility.require if rule.measure == words.FAILED_TRIALS]
+    for index, rule in enumerate(protocol.eligibility.require):
+        if rule in counted and _counts(rule) != _counts(counted[0]):
+            yield (
+                ("eligibility", "require", index),
+                f"counts other trials than {counted[0].rule}; a patient has one number",
+            )
     seen: set[str] = set()
     for path, rule in protocol.rules():
         if rule.source not in known:
@@ -169,6 +177,11 @@ def _references(protocol: Protocol) -> Iterator[Problem]:
             if item.source not in known:
                 here: Path = (block, index, "source")
                 yield here, f"`{item.source}` is not the id of a source above; allowed: {', '.join(known)}"
+
+
+def _counts(rule: Requirement) -> tuple[float | None, frozenset[str]]:
+    """Which trials of antidepressants a requirement counts."""
+    return rule.lasting_at_least and rule.lasting_at_least.value, frozenset(rule.counting or ())
 
 
 def _shape(protocol: Protocol) -> Iterator[Problem]:

@@ -166,6 +166,19 @@ def named(name: str) -> Lens:
     )
 
 
+def names(name: str) -> Lens:
+    """Names, each in an extension of ours."""
+
+    def put(node: Node, values: list[str]) -> None:
+        for value in values:
+            extended(node, name, "valueString", value)
+
+    def get(node: Node) -> Any:
+        return [x.get("valueString") for x in node.get("extension", ()) if x.get("url") == URN + name] or None
+
+    return Lens(f"extension({name}).valueString", put, get)
+
+
 def amount(path: str) -> Lens:
     """A quantity at a path."""
     return Lens(path, lambda n, text: place(n, path, quantity(text)), lambda n: quantity_text(find(n, path)))

@@ -126,6 +126,8 @@ EXTENSIONS = {
     "at-most": "valuePositiveInt",
     "hold-for": "valueDuration",
     "phase": "valueString",
+    "lasting-at-least": "valueDuration",
+    "counting": "valueString",
 }
 _SAID = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
 

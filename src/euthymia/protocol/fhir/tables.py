@@ -26,6 +26,7 @@ from euthymia.protocol.fhir.elements import (
     limited,
     measured,
     named,
+    names,
     offset,
     offsets,
     only,
@@ -158,6 +159,8 @@ TABLES: dict[type[BaseModel], Table] = {
         "measure": measured(),
         "at least": limited("at least"),
         "at most": limited("at most"),
+        "lasting at least": duration("lasting-at-least"),
+        "counting": names("counting"),
     },
     r.Exclusion: {
         **RULE,
