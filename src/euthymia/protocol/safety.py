@@ -59,12 +59,24 @@ def _doses(protocol: Protocol) -> Iterator[Problem]:
             yield from _dose(protocol, drug, phase.dose, (*path, "dose"))
         for number, dose in enumerate(phase.dose_by_session or ()):
             yield from _dose(protocol, drug, dose, (*path, "dose by session", number))
+            if dose.unit != (first := (phase.dose_by_session or ())[0]).unit:
+                yield (*path, "dose by session", number), f"{dose} beside {first}: the doses of a phase have one unit"
     for index, rule in enumerate(protocol.adjust):
         here: Path = ("adjust", index, "dose to")
         if protocol.drug is None:
             yield here, "there is no `drug` to adjust"
         else:
             yield from _dose(protocol, protocol.drug, rule.dose_to, here)
+            yield from _same_unit(protocol, rule.dose_to, here)
+
+
+def _same_unit(protocol: Protocol, dose: Quantity, path: Path) -> Iterator[Problem]:
+    """An adjusted dose stands in for the planned one, so that 20 mg must not be read as 20 mg/kg."""
+    for phase in protocol.phases:
+        planned = protocol.dose_in(phase, 1) if phase.drug is None else None
+        if planned is not None and planned.unit != dose.unit:
+            yield path, f"{dose} cannot stand in for {planned} of {phase.name}; give it in {planned.unit}"
+            return
 
 
 def _drug(protocol: Protocol, drug: Drug, path: Path) -> Iterator[Problem]:
