@@ -160,4 +160,4 @@ def test_an_adjusted_dose_is_in_the_unit_of_the_dose_it_stands_in_for(refusal: C
 
 def test_the_doses_of_a_phase_have_one_unit(refusal: Callable[..., str]) -> None:
     mixed = "[{name: induction, doses: 8, every: 3 days, dose by session: [0.5 mg/kg, 35 mg]}]"
-    assert "35 mg beside 0.5 mg/kg: the doses of a phase have one unit" in refusal(phases=mixed)
+    assert "35 mg beside doses in mg/kg: a phase has doses in one unit" in refusal(phases=mixed)

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -321,13 +321,14 @@ def under_rules(
 ) -> tuple[Followed, tuple[str, ...]]:
     """Follow people for `horizon_d` days; and warnings, in words. Raises UserError for what `check` finds."""
     check(protocol, calendar, people.population)
-    session, days = template(protocol, calendar)
+    stepped = with_steps(protocol)
+    session, days = template(stepped, calendar)
     plan, setting, timing = prepare(session, days, variants)
     _, _, daily = prepare(
         Schedule((), calendar.daily, calendar.design, DAY_H * horizon_d), DAY_H * np.arange(horizon_d + 1), variants
     )
     own = Adherence.from_evidence(), RestingPressure.from_evidence(), Misuse.from_evidence()
-    ruled = Ruled(protocol, kinds(protocol), setting, timing, daily, *own)
+    ruled = Ruled(protocol, kinds(stepped), setting, timing, daily, *own)
     n, parts, gone_d = len(people), [], 0
 
     def gone(days: int) -> None:
@@ -351,6 +352,21 @@ def under_rules(
     if normal := unsimulated(protocol):
         warnings += (f"not simulated, and normal in every virtual patient: {', '.join(normal)}",)
     return found, warnings
+
+
+def with_steps(protocol: Protocol) -> Protocol:
+    """The protocol with every step under a rising ceiling as a dose that it may adjust to: each dose of devices is a
+    session of its own in the template."""
+    numbered = [(phase, n + 1) for phase in protocol.phases for n in range(len(phase.dose_by_session or (0,)))]
+    planned = [dose.value for phase, number in numbered if (dose := protocol.dose_in(phase, number))]
+    highest = max([*planned, *(rule.dose_to.value for rule in protocol.adjust)], default=0.0)
+    steps = []
+    for rule in protocol.adjust:
+        dose = rule.dose_to
+        while rule.steps_of and (value := dose.value + rule.steps_of.value) < highest:
+            dose = replace(dose, value=value, text=f"{value:g} {dose.unit}")
+            steps.append(rule.model_copy(update={"dose_to": dose, "steps_of": None}))
+    return protocol.model_copy(update={"adjust": (*protocol.adjust, *steps)})
 
 
 def replay(

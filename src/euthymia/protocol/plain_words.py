@@ -229,9 +229,19 @@ def _told(rule: Rule) -> tuple[str, tuple[str, ...]]:
         case Discharge():
             all_of = ", ".join(rule.all_of)
             return f"may leave no earlier than {rule.no_earlier_than}, with: {all_of}", ("no_earlier_than", "all_of")
+        case AdjustRule() if rule.from_dose is not None:
+            since = f"from dose {rule.from_dose} on" if rule.from_dose > 1 else "from the first dose on"
+            whom = rule.condition or together(rule.when or ())
+            steps = f" at first, and {rule.steps_of} more at each later session" if rule.steps_of else ""
+            told = ("from_dose", "when", "condition", "dose_to", "steps_of")
+            return f"{since}, when {whom}: no more than {rule.dose_to}{steps}", told
         case AdjustRule():
             after = f"after dose {rule.after_dose}" if rule.after_dose else "at any session"
-            return f"{after}, when {together(rule.when)}: dose to {rule.dose_to}", ("after_dose", "when", "dose_to")
+            return f"{after}, when {together(rule.when or ())}: dose to {rule.dose_to}", (
+                "after_dose",
+                "when",
+                "dose_to",
+            )
         case DecideRule():
             return f"{rule.at}: {action_of(rule)} when {short(rule)}", ("at", *whens(rule))
         case Safeguard():

@@ -296,11 +296,33 @@ class Session(Entry):
 
 class AdjustRule(Rule):
     """A change of dose when a condition holds: after the n-th dose of the course, or at every session from the second
-    on. Of several that hold, the lowest dose counts."""
+    on. Of several that hold, the lowest dose counts.
+
+    `from dose`: a ceiling instead, for whom a reading or a `condition` asks for less: from the n-th dose of the course
+    on no more than `dose to`, and with `steps of` so much more at each session. It lowers doses and never raises one,
+    and where whether it holds is not known, a session whose dose it could lower is held.
+    """
 
     after_dose: Count | None = None
-    when: When
+    from_dose: Count | None = None
+    when: When | None = None
+    condition: words.Condition | None = None
     dose_to: Dose
+    steps_of: Dose | None = None
+
+    @model_validator(mode="after")
+    def _what(self) -> AdjustRule:
+        _only_one(self, ("when", "condition"))
+        if self.after_dose is not None and self.from_dose is not None:
+            raise ValueError("give `after dose` or `from dose`, not both")
+        for key, given in (("condition", self.condition), ("steps of", self.steps_of)):
+            if given is not None and self.from_dose is None:
+                raise ValueError(f"`{key}` belongs to a ceiling; say `from dose`, such as `from dose: 1`")
+        if self.steps_of is not None and self.steps_of.unit != self.dose_to.unit:
+            raise ValueError(
+                f"`steps of` is in {self.steps_of.unit} and `dose to` in {self.dose_to.unit}; give both in one"
+            )
+        return self
 
 
 class DecideRule(Rule):

@@ -57,10 +57,15 @@ def _doses(protocol: Protocol) -> Iterator[Problem]:
             continue
         if phase.dose is not None:
             yield from _dose(protocol, drug, phase.dose, (*path, "dose"))
+        unit = ""
         for number, dose in enumerate(phase.dose_by_session or ()):
             yield from _dose(protocol, drug, dose, (*path, "dose by session", number))
-            if dose.unit != (first := (phase.dose_by_session or ())[0]).unit:
-                yield (*path, "dose by session", number), f"{dose} beside {first}: the doses of a phase have one unit"
+            unit = unit or dose.unit
+            if dose.unit != unit:
+                yield (
+                    (*path, "dose by session", number),
+                    f"{dose} beside doses in {unit}: a phase has doses in one unit",
+                )
     for index, rule in enumerate(protocol.adjust):
         here: Path = ("adjust", index, "dose to")
         if protocol.drug is None:
@@ -68,6 +73,8 @@ def _doses(protocol: Protocol) -> Iterator[Problem]:
         else:
             yield from _dose(protocol, protocol.drug, rule.dose_to, here)
             yield from _same_unit(protocol, rule.dose_to, here)
+            if rule.steps_of is not None:
+                yield from _dose(protocol, protocol.drug, rule.steps_of, ("adjust", index, "steps of"))
 
 
 def _same_unit(protocol: Protocol, dose: Quantity, path: Path) -> Iterator[Problem]:

@@ -159,6 +159,7 @@ Condition = Literal[
     "history of hypertensive encephalopathy",
     "misuse of ketamine",
     "neurocognitive disorder",
+    "Japanese ancestry",
 ]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 

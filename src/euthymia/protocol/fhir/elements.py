@@ -147,6 +147,15 @@ def duration(name: str) -> Lens:
     )
 
 
+def size(name: str) -> Lens:
+    """An amount in an extension of ours."""
+    return Lens(
+        f"extension({name}).valueQuantity",
+        lambda node, text: extended(node, name, "valueQuantity", quantity(text)),
+        lambda node: quantity_text(extension(node, name, "valueQuantity")),
+    )
+
+
 def count(name: str) -> Lens:
     """A count in an extension of ours."""
     kind = "valuePositiveInt"

@@ -112,6 +112,7 @@ ELEMENTS: dict[str, dict[str, Any]] = {
         "valueCode": str,
         "valueString": str,
         "valuePositiveInt": int,
+        "valueQuantity": "Quantity",
         "valueDuration": "Duration",
     },
 }
@@ -123,6 +124,8 @@ EXTENSIONS = {
     "until": "valueDuration",
     "valid-for": "valueDuration",
     "after-dose": "valuePositiveInt",
+    "from-dose": "valuePositiveInt",
+    "steps-of": "valueQuantity",
     "at-most": "valuePositiveInt",
     "hold-for": "valueDuration",
     "phase": "valueString",
