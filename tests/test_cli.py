@@ -73,6 +73,18 @@ REFUSED = {
         "cannot write",
     ),
     "unknown protocol to compare": (("protocols", "diff", "lithium", "valproat"), "valproate"),
+    "a difference in too few patients": (
+        ("protocols", "diff", "ketamine-iv-trd", "ketamine-im", "--simulate", "3"),
+        "whole number from 10 to 20,000",
+    ),
+    "a difference between other patients": (
+        ("protocols", "diff", "ketamine-iv-trd", "spravato-mdsi", "--simulate", "10"),
+        "virtual population",
+    ),
+    "a difference without visits": (
+        ("protocols", "diff", "sertraline", "escitalopram", "--simulate", "10"),
+        "no visits at which its rules decide",
+    ),
     "a new protocol without a name": (("protocols", "new", "My Clinic"), "small letters"),
     "a new protocol by a name that is taken": (("protocols", "new", "lithium"), "name of its own"),
     "a new protocol from nowhere": (("protocols", "new", "mine", "--from", "spravato"), "spravato-trd-84"),
@@ -152,6 +164,14 @@ def test_protocols_diff_tells_the_changes_and_writes_them(capsys, tmp_path):
 def test_protocols_diff_of_one_with_itself_says_so(capsys):
     code, out, _ = run(capsys, "protocols", "diff", "lithium", "lithium")
     assert code == 0 and "say the same" in out
+
+
+def test_protocols_diff_says_in_virtual_patients_for_whom_it_matters(capsys, tmp_path):
+    page = tmp_path / "d.html"
+    both = ("protocols", "diff", "ketamine-iv-0.2", "ketamine-iv-1.0")
+    code, out, _ = run(capsys, *both, "--simulate", "10", "--weeks", "1", "--out", str(page))
+    assert code == 0 and "virtual patients" in out and "A clinician decides." in " ".join(out.split())
+    assert "In virtual patients" in page.read_text(encoding="utf-8")
 
 
 def test_protocols_new_starts_a_sound_document_and_never_overwrites(capsys, tmp_path):

@@ -1,5 +1,6 @@
 """A course under rules: where none speaks, step for step the course without; where one does, what its ledger says."""
 
+from dataclasses import replace
 from importlib.resources import files
 
 import numpy as np
@@ -12,6 +13,7 @@ from euthymia.course.ruled import MISUSE, Followed, replay, under_rules
 from euthymia.course.variants import Variants
 from euthymia.errors import UserError
 from euthymia.patient import draw
+from euthymia.patient.population import Patients
 from euthymia.protocol import Protocol, load, loads, schedule
 from euthymia.protocol.rules import Eligibility, Session
 
@@ -72,6 +74,42 @@ def test_the_ledger_replays_to_the_same_course(name, ruled):
             np.testing.assert_allclose(
                 again[variable][0], course.values[variable][patient], rtol=0, atol=1e-5
             )  # longer steps at visits without a dose
+
+
+def older(people: Patients, years: float) -> Patients:
+    """Virtual patients are adults below 65 years; these are so many years older."""
+    return replace(people, age_y=people.age_y + years)
+
+
+def given_mg(course: Followed) -> list[list[float]]:
+    """The doses of each patient, in order."""
+    given = course.ledger.filter(pl.col("action") == "give").group_by("patient", maintain_order=True)
+    return given.agg(pl.col("dose mg"))["dose mg"].to_list()
+
+
+def test_people_of_65_years_climb_device_by_device_and_get_what_the_ledger_says():
+    protocol, old = load("spravato-trd-84"), older(PEOPLE.take(0, 60), 50.0)
+    course = followed(protocol, old, 28)
+    assert all(doses[:2] == [28, 56] and max(doses) <= 84 for doses in given_mg(course))
+    assert all(doses[0] == 56 for doses in given_mg(followed(protocol, PEOPLE.take(0, 60), 7)))
+    for patient in (0, 17, 59):
+        again = replay(protocol, course.ledger, old.take(patient, patient + 1), 28, Variants())
+        np.testing.assert_allclose(again["MADRS"][0], course.values["MADRS"][patient], rtol=0, atol=1e-5)
+
+
+def test_every_step_under_a_ceiling_is_a_dose_of_devices():
+    """56 mg is here a step on the way to 84 mg that no other line of the document names."""
+    protocol = load("spravato-trd-84")
+    phases = tuple(p.model_copy(update={"dose_by_session": None}) for p in protocol.phases)
+    rules = tuple(rule for rule in protocol.adjust if rule.from_dose)
+    climb = protocol.model_copy(update={"phases": phases, "adjust": rules})
+    with evidence.assume(EVERYBODY_COMES):
+        course = followed(climb, older(PEOPLE.take(0, 20), 50.0), 14)
+    peaks = course.sessions["peak ketamine"]
+    for doses, peak in zip(given_mg(course), peaks, strict=True):
+        np.testing.assert_array_equal(doses[:3], [28, 56, 84][: len(doses)])
+        assert (peak[: len(doses)] > 0).all()  # none is given as nothing
+        assert 1.5 < peak[1] / peak[0] < 2.5
 
 
 def test_the_ledger_adds_up_to_the_table(ruled):

@@ -17,6 +17,7 @@ TABLES = {
     "outcomes": lambda: evidence.outcomes(set=EVERY_SET),
     "rules": evidence.rules,
     "linking": evidence.linking,
+    "adequacy": evidence.adequacy,
 }
 
 URL = re.compile(r"https?://\S+")

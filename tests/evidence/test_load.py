@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from euthymia.errors import UserError
 from euthymia.evidence.load import parse, read
-from euthymia.evidence.tables import Link, Literature, Outcome, Parameter, Plasma, Rule
+from euthymia.evidence.tables import Adequacy, Link, Literature, Outcome, Parameter, Plasma, Rule
 
-TABLES = (Parameter, Literature, Plasma, Outcome, Rule, Link)
+TABLES = (Parameter, Literature, Plasma, Outcome, Rule, Link, Adequacy)
 
 
 def written(table, *rows: dict[str, str]) -> str:

@@ -99,6 +99,8 @@ def place_of(protocol: Protocol, rule: Rule) -> Place:
     """Where the rule is asked."""
     if isinstance(rule, Requirement):
         return FIRST
+    if isinstance(rule, AdjustRule) and rule.from_dose is not None:
+        return FIRST if rule.from_dose == 1 else replace(LATER, given=rule.from_dose - 1, number=rule.from_dose)
     if isinstance(rule, AdjustRule):
         return replace(LATER, given=rule.after_dose or 1, number=2)
     if isinstance(rule, DecideRule) and rule.at.startswith("end of"):
@@ -124,7 +126,7 @@ def cases(protocol: Protocol) -> Iterator[tuple[Rule, Chart, Chart, Chart]]:
             assert c.value
             off = c.value.value + (-1.0 if c.comparison == "at least" else 1.0)
             found = tuple({"measures": dict(good.measures) | {c.measure: x}} for x in (off, np.nan))
-        elif isinstance(rule, Exclusion) and rule.condition:
+        elif isinstance(rule, Exclusion | AdjustRule) and rule.condition:
             found = tuple({"conditions": dict(good.conditions) | {rule.condition: x}} for x in (1.0, np.nan))
         elif isinstance(rule, BeforeRule) and rule.check:
             found = tuple({"checks_h": dict(good.checks_h) | {rule.check: x}} for x in (np.inf, np.nan))

@@ -240,7 +240,11 @@ def test_worse_data_never_turn_a_hold_into_a_dose(protocol, seed):
     after = replace(
         chart,
         measures=worse,
-        conditions={c: np.where(rng.random(n) < 0.2, 1.0, x) for c, x in chart.conditions.items()},
+        # who one is makes nothing worse: known, it lowers a dose that was held while it was not
+        conditions={
+            c: x if c == "Japanese ancestry" else np.where(rng.random(n) < 0.2, 1.0, x)
+            for c, x in chart.conditions.items()
+        },
         checks_h={c: x + rng.exponential(50, n) for c, x in chart.checks_h.items()},
     )
     before, now = decide(protocol, chart), decide(protocol, after)
@@ -262,6 +266,34 @@ def test_losing_data_never_turns_a_hold_into_a_dose(protocol, seed):
     )
     before, now = decide(protocol, chart), decide(protocol, after)
     assert not ((before.action != GIVE) & (now.action == GIVE)).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(some_protocol, seeds)
+def test_losing_data_of_whom_a_ceiling_is_for_never_raises_a_dose(protocol, seed):
+    chart = random_chart(np.random.default_rng(seed), 200, protocol)
+    rules = [rule for rule in protocol.adjust if rule.from_dose]
+    asked = {c.measure for rule in rules for c in rule.when or ()} | {rule.condition for rule in rules}
+
+    def lost(values):
+        return {name: np.full(200, np.nan) if name in asked else x for name, x in values.items()}
+
+    after = replace(chart, measures=lost(chart.measures), conditions=lost(chart.conditions))
+    before, now = decide(protocol, chart), decide(protocol, after)
+    both = (before.action == GIVE) & (now.action == GIVE)
+    assert (now.dose_mg[both] == before.dose_mg[both]).all()
+    assert not ((before.action != GIVE) & (now.action == GIVE)).any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(some_protocol, seeds)
+def test_a_ceiling_never_raises_a_dose(protocol, seed):
+    chart = random_chart(np.random.default_rng(seed), 200, protocol)
+    without = protocol.model_copy(update={"adjust": tuple(rule for rule in protocol.adjust if not rule.from_dose)})
+    free, under = decide(without, chart), decide(protocol, chart)
+    both = (free.action == GIVE) & (under.action == GIVE)
+    assert (under.dose_mg[both] <= free.dose_mg[both]).all()
+    assert (under.action >= free.action).all()
 
 
 @settings(max_examples=100, deadline=None)

@@ -47,6 +47,13 @@ eligibility:
   require:
     - {rule: E-1, measure: MADRS improvement, at most: 40 percent, source: recalled, verified: no}
     - {rule: E-2, measure: weight, at least: 45 kg, source: a source, verified: yes}
+    - rule: E-3
+      measure: failed antidepressant trials
+      at least: 2 trials
+      lasting at least: 6 weeks
+      counting: [no response, not tolerated]
+      source: a source
+      verified: yes
   exclude:
     - {rule: X-1, when: {SBP: above 140 mmHg, HR: above 99 beat/min}, kind: relative, source: recalled, verified: no}
     - {rule: X-2, when: remission, kind: absolute, source: a source, verified: yes}
@@ -89,6 +96,14 @@ measure:
   - {scale: PCL-5, at: [0 days, 2 weeks]}
 adjust:
   - {rule: A-1, after dose: 3, when: no response, dose to: 0.45 mg/kg, source: a source, verified: no}
+  - {rule: A-2, from dose: 1, when: {age: at least 65 years}, dose to: 0.2 mg/kg, source: a source, verified: no}
+  - rule: A-3
+    from dose: 2
+    condition: Japanese ancestry
+    dose to: 0.10 mg/kg
+    steps of: 0.05 mg/kg
+    source: a source
+    verified: no
 decide:
   - {rule: C-1, at: "end of first, at rest", continue when: response, source: a source, verified: yes}
   - {rule: C-2, at: week 6, stop when: {YMRS: at least 12 points}, source: a source, verified: yes}

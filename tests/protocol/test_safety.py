@@ -148,3 +148,16 @@ def test_an_assumed_bound_states_its_range_and_lies_in_it() -> None:
     assumed = [row for row in rows if row["verified"] == "assumed"]
     assert assumed
     assert all(float(row["low"]) <= float(row["value"]) <= float(row["high"]) for row in assumed)
+
+
+def test_an_adjusted_dose_is_in_the_unit_of_the_dose_it_stands_in_for(refusal: Callable[..., str]) -> None:
+    """Else 20 mg beside 0.5 mg/kg would be given as 20 mg/kg."""
+    rule = "[{rule: A-1, when: response, dose to: %s, source: a source, verified: yes}]"
+    assert "give it in mg/kg" in refusal(adjust=rule % "20 mg")
+    own = "[{name: induction, doses: 8, every: 3 days, dose: 35 mg}]"
+    assert "0.25 mg/kg cannot stand in for 35 mg of induction" in refusal(adjust=rule % "0.25 mg/kg", phases=own)
+
+
+def test_the_doses_of_a_phase_have_one_unit(refusal: Callable[..., str]) -> None:
+    mixed = "[{name: induction, doses: 8, every: 3 days, dose by session: [0.5 mg/kg, 35 mg]}]"
+    assert "35 mg beside doses in mg/kg: a phase has doses in one unit" in refusal(phases=mixed)

@@ -62,7 +62,8 @@ def thresholds(rule: Rule) -> list[float]:
     found = [c.value for name in WHENS for c in getattr(rule, name, None) or () if c.value]
     if isinstance(rule, Requirement):
         found.append(rule.limit.value)
-    found += [getattr(rule, key, None) for key in ("every", "for_", "valid_for", "no_earlier_than", "dose_to")]
+    keys = ("every", "for_", "valid_for", "no_earlier_than", "dose_to", "steps_of", "lasting_at_least")
+    found += [getattr(rule, key, None) for key in keys]
     found += getattr(rule, "at", None) if isinstance(getattr(rule, "at", None), tuple) else ()
     if isinstance(rule, Safeguard):
         found += [rule.at_least, rule.at_most]

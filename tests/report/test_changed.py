@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from euthymia.course.difference import Difference, difference, effect_rows, group_rows
 from euthymia.protocol import catalogue, differences, load
 from euthymia.report.changed import page, write_changed
 
@@ -34,9 +35,23 @@ def test_hostile_words_stay_words(document) -> None:
     assert "<script" not in html and "<img" not in html
 
 
+@pytest.fixture(scope="module")
+def simulated() -> Difference:
+    return difference(load("ketamine-iv-0.2"), load("ketamine-iv-1.0"), 12, 2)
+
+
+def test_what_was_simulated_is_on_the_page_with_its_caveat(simulated) -> None:
+    html = page(simulated.before.protocol, simulated.after.protocol, simulated)
+    said = text_of(html)
+    words = [simulated.headline(), simulated.caveat()]
+    words += [cell for row in (*effect_rows(simulated), *group_rows(simulated)) for cell in row]
+    assert all(re.sub(r"\s+", "", text) in said for text in words)
+    assert "simulated" not in page(simulated.before.protocol, simulated.after.protocol).split("</style>")[1]
+
+
 @pytest.mark.parametrize("width", [390, 1200])
-def test_page_in_a_browser(browser, tmp_path, width) -> None:
-    file = write_changed(load("ketamine-iv-trd"), load("ketamine-iv-bipolar"), tmp_path / "d.html")
+def test_page_in_a_browser(browser, tmp_path, width, simulated) -> None:
+    file = write_changed(load("ketamine-iv-trd"), load("ketamine-iv-bipolar"), tmp_path / "d.html", simulated)
     view = browser.new_page(viewport={"width": width, "height": 900})
     requests = []
     view.on("request", lambda r: requests.append(r.url))

@@ -2,12 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from euthymia.cli.common import check_page, check_writable
+from euthymia.cli.common import Seed, Weeks, check_page, check_writable, progress_bar, use_compilation_cache
 from euthymia.errors import UserError
+
+if TYPE_CHECKING:
+    from euthymia.course.difference import Difference
+    from euthymia.protocol import Protocol
 
 app = typer.Typer(help="List, read, compare, start, check and exchange protocols.", rich_markup_mode=None)
 
@@ -55,19 +59,45 @@ def diff(
     before: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or a file.")],
     after: Annotated[str, typer.Argument(help="The other one.")],
     out: Annotated[Path | None, typer.Option(help="Also write this page (HTML).")] = None,
+    simulate: Annotated[
+        int | None, typer.Option(help="Also follow both, under their rules, in this many of the same virtual patients.")
+    ] = None,
+    weeks: Weeks = 26,
+    seed: Seed = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="Threads; default: all cores. Results do not depend on it.")
+    ] = None,
 ) -> None:
-    """What changed between two protocols, by meaning, and for whom it matters."""
+    """What changed between two protocols, by meaning, and for whom it matters; with --simulate, in virtual patients."""
     from euthymia.protocol import load
     from euthymia.protocol.changes import said_differences
 
     documents = load(before), load(after)
     if out is not None:
         check_page(out)
+    simulated = None if simulate is None else _simulated(*documents, simulate, weeks, seed, workers)
     print(said_differences(*documents), end="")
+    if simulated is not None:
+        from euthymia.course.difference import said
+
+        print(f"\n{said(simulated)}", end="")
     if out is not None:
         from euthymia.report.changed import write_changed
 
-        print(f"\nPage: {write_changed(*documents, out)}")
+        print(f"\nPage: {write_changed(*documents, out, simulated)}")
+
+
+def _simulated(
+    before: "Protocol", after: "Protocol", patients: int, weeks: float, seed: int, workers: int | None
+) -> "Difference":
+    """Both protocols followed by the same virtual patients, with a bar."""
+    from euthymia.course.difference import difference
+
+    use_compilation_cache()
+    with progress_bar() as bar:
+        task = bar.add_task("both protocols", total=2 * patients)
+        told = lambda done, total: bar.update(task, completed=done)  # noqa: E731
+        return difference(before, after, patients, weeks, seed, workers=workers, progress=told)
 
 
 @app.command()

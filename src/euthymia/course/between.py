@@ -35,7 +35,7 @@ from euthymia.illness.bipolar import POLES, STEP_H, advanced
 from euthymia.illness.depression import DAY_H, Depression
 from euthymia.patient.population import Patients, illness_of
 from euthymia.protocol.calendar import Administration, Schedule
-from euthymia.protocol.document import Protocol
+from euthymia.protocol.document import Phase, Protocol
 
 Parameters = Mapping[str, Any]
 """Uncertain numbers that are not those of the evidence, by id, as arrays."""
@@ -97,9 +97,7 @@ def kinds(protocol: Protocol) -> tuple[Kind, ...]:
         if drug.compound in COMPOUNDS:
             doses = {0.0}
             if drug.route == "intranasal device":
-                planned = [d.value for d in phase.dose_by_session or () if d]
-                planned += [d.value for d in (phase.dose, drug.dose) if d]
-                doses = {*planned, *(rule.dose_to.value for rule in protocol.adjust)}
+                doses = _of_devices(protocol, phase)
             for mg in sorted(doses):
                 over_h = drug.over.value if drug.over else 0.0
                 found.setdefault((drug.compound, drug.route, over_h, mg), []).append(k)
@@ -107,6 +105,17 @@ def kinds(protocol: Protocol) -> tuple[Kind, ...]:
         Kind(Administration(0.0, compound, route, mg or 1.0, None, None, over_h, "", 1), tuple(phases), mg > 0)
         for (compound, route, over_h, mg), phases in found.items()
     )
+
+
+def _of_devices(protocol: Protocol, phase: Phase) -> set[float]:
+    """Every dose (mg) that devices may give in a phase: as planned, as adjusted, and each step under a ceiling."""
+    planned = {d.value for d in (*(phase.dose_by_session or ()), phase.dose, protocol.drug_in(phase).dose) if d}
+    doses = planned | {rule.dose_to.value for rule in protocol.adjust}
+    for rule in protocol.adjust:
+        if rule.steps_of:
+            steps = np.arange(rule.dose_to.value, max(doses), rule.steps_of.value)
+            doses |= set(steps.tolist())
+    return doses
 
 
 def template(protocol: Protocol, calendar: Schedule, hours: np.ndarray) -> tuple[Schedule, np.ndarray]:

@@ -381,6 +381,7 @@ class _Group:
             whole = kind.session.dose_mg or 1.0
             mine = np.isin(phase, kind.phases) & ((np.abs(mg - whole) < 1e-9) if kind.exact else True)
             of_kind[k] = np.where(mine, mg / whole, 0.0)
+        assert (of_kind.any(0) | (mg <= 0)).all(), "a dose that no session of the template can give"
         kind_of_dose = [k for k, kind in enumerate(self.ruled.kinds) for _ in COMPOUNDS[kind.session.compound]]
         return of_kind[[kind_of_dose[dose] for dose, _ in self.ruled.setting.entries]]
 

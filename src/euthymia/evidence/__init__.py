@@ -1,15 +1,16 @@
 """The evidence: every number with its source, and the one way to read it.
 
-`model_parameters` are the model's own numbers; `literature`, `plasma`, `outcomes`, `rules` and `linking`
-are what has been published; `search` looks through all of them.
+`model_parameters` are the model's own numbers; `literature`, `plasma`, `outcomes`, `rules`, `linking`
+and `adequacy` are what has been published; `search` looks through all of them.
 """
 
 from euthymia.evidence.index import Hit, search
-from euthymia.evidence.load import linking, literature, model_parameters, outcomes, plasma, priors, rules
+from euthymia.evidence.load import adequacy, linking, literature, model_parameters, outcomes, plasma, priors, rules
 from euthymia.evidence.parameters import assume, fill, parameter, value
-from euthymia.evidence.tables import Link, Literature, Outcome, Parameter, Plasma, Prior, Rule
+from euthymia.evidence.tables import Adequacy, Link, Literature, Outcome, Parameter, Plasma, Prior, Rule
 
 __all__ = [
+    "Adequacy",
     "Hit",
     "Link",
     "Literature",
@@ -18,6 +19,7 @@ __all__ = [
     "Plasma",
     "Prior",
     "Rule",
+    "adequacy",
     "assume",
     "fill",
     "linking",

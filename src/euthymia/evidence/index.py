@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from euthymia.errors import UserError
-from euthymia.evidence.load import linking, literature, model_parameters, outcomes, plasma, rules
+from euthymia.evidence.load import adequacy, linking, literature, model_parameters, outcomes, plasma, rules
 
 # Short forms of the field: a search for one also finds the other.
 SHORT = {
@@ -127,7 +127,7 @@ def _score(entry: _Entry, word: str) -> float:
 @lru_cache
 def _entries() -> tuple[_Entry, ...]:
     entries = []
-    tables = (_model, _literature, _plasma, _outcomes, _rules, _linking)
+    tables = (_model, _literature, _plasma, _outcomes, _rules, _linking, _adequacy)
     for order, table in enumerate(tables):
         for hit, about, fine_print, human in table():
             about = f"{hit.id} {hit.id.replace('.', ' ')} {about} {hit.population}"
@@ -246,6 +246,23 @@ def _linking() -> Found:
             verified=row.verified,
         )
         yield hit, "rating scale linking", f"{row.caution} {row.note}", True
+
+
+def _adequacy() -> Found:
+    for row in adequacy():
+        between = "" if row.low is None or row.high is None else f" (sources say {row.low:g} to {row.high:g})"
+        hit = Hit(
+            table="adequacy",
+            id=row.id,
+            kind="adequate trial",
+            quantity=f"{row.drug} least {row.quantity} of an adequate trial".strip(),
+            value=f"{row.value:g}{between}",
+            unit=row.unit,
+            source=row.source,
+            where=row.where,
+            verified=row.verified,
+        )
+        yield hit, "antidepressant trial dose duration adequate", row.note, True
 
 
 def _nearest(words: list[str]) -> str:

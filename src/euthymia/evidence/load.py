@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar, get_args
 
 from euthymia.errors import UserError
-from euthymia.evidence.tables import Link, Literature, Outcome, Parameter, Plasma, Prior, Row, Rule, Set
+from euthymia.evidence.tables import Adequacy, Link, Literature, Outcome, Parameter, Plasma, Prior, Row, Rule, Set
 
 Table = TypeVar("Table", bound=Row)
 
@@ -128,6 +128,12 @@ def rules() -> tuple[Rule, ...]:
 def linking() -> tuple[Link, ...]:
     """Published pairs of equivalent rating-scale scores."""
     return read(Link)
+
+
+@lru_cache
+def adequacy() -> tuple[Adequacy, ...]:
+    """The least doses and the least duration of an adequate trial of an antidepressant."""
+    return read(Adequacy)
 
 
 @lru_cache

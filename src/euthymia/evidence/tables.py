@@ -249,3 +249,37 @@ class Link(Row):
     verified: Verified
     caution: str
     note: str
+
+
+@dataclass(frozen=True)
+class Adequacy(Row):
+    """What makes a trial of an antidepressant adequate: the least `daily dose` of a drug, or the least `duration`.
+
+    A dose is the lower end of what a source calls the usual dose of adults; that less is no adequate trial is a reading
+    of it. Where sources differ, `low` to `high` are what they say, and between these nobody knows.
+    """
+
+    file = "adequacy.csv"
+    quantity: Literal["daily dose", "duration"]
+    drug: str
+    value: float
+    unit: Literal["mg/day", "weeks"]
+    low: float | None
+    high: float | None
+    source: str
+    where: str
+    verified: Verified
+    note: str
+
+    def problems(self) -> Problems:
+        yield from super().problems()
+        if (self.quantity == "daily dose") != bool(self.drug):
+            yield "drug", "a daily dose is of a drug, and a duration of none"
+        if self.unit != ("mg/day" if self.drug else "weeks"):
+            yield "unit", f"a {self.quantity} is in {'mg/day' if self.drug else 'weeks'}"
+        if not self.value > 0:
+            yield "value", f"must be above 0, got {self.value:g}"
+        if (self.low is None) != (self.high is None):
+            yield "low", "low and high go together"
+        elif self.low is not None and self.high is not None and not self.low <= self.value <= self.high:
+            yield "value", f"must lie between low and high ({self.low:g} to {self.high:g}), got {self.value:g}"

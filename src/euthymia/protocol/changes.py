@@ -196,7 +196,7 @@ def _rule(rule: Rule) -> _Thing:
         concerns = _OF_SAFEGUARDS.get(rule.safeguard, CLINIC)
     content = tuple(_meaning_of(rule, name) for name in type(rule).model_fields if name not in ABOUT)
     if isinstance(rule, Requirement):  # its limit is kept as it was written
-        content = _meaning(rule.limit)
+        content = _meaning(rule.limit), _meaning(rule.lasting_at_least), _meaning(rule.counting)
     facets: dict[str, tuple[Any, str]] = {
         "": ((type(rule).__name__, content), sentence(rule)),
         "source": (rule.source, rule.source),

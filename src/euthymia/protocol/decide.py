@@ -16,7 +16,7 @@ from euthymia.protocol import words
 from euthymia.protocol.calendar import HOURS_PER_WEEK
 from euthymia.protocol.chart import Chart, Place, Truth, compare, met, passed, signed, there, with_course
 from euthymia.protocol.document import Drug, Phase, Protocol
-from euthymia.protocol.rules import DecideRule
+from euthymia.protocol.rules import AdjustRule, DecideRule
 
 ACTIONS = ("give", "hold", "stop")
 """From the mildest to the strictest; the number of each is its place."""
@@ -268,6 +268,8 @@ def _adjusted(protocol: Protocol, chart: Chart) -> tuple[np.ndarray, dict[str, n
     new = np.full(np.broadcast(given, np.asarray(place.dose)).shape, np.inf)
     said = {}
     for rule in protocol.adjust:
+        if rule.from_dose is not None or rule.when is None:
+            continue
         asked = given > 0 if rule.after_dose is None else given == rule.after_dose
         truth = _where(asked, met(protocol, rule.when, chart))
         said[rule.rule] = spoken(truth)
@@ -275,18 +277,50 @@ def _adjusted(protocol: Protocol, chart: Chart) -> tuple[np.ndarray, dict[str, n
     return np.where(np.isfinite(new), new, np.asarray(place.dose, float)), said
 
 
-def _dose(t: Table, chart: Chart, adjusted: np.ndarray) -> tuple[np.ndarray, np.ndarray, Truth]:
-    """The dose that is due in its unit and in mg, and whether it cannot be worked out."""
-    place = chart.place
+def _due(t: Table, place: Place, adjusted: np.ndarray) -> np.ndarray:
+    """The dose that is due in its unit, as planned or as adjusted."""
     phase, number = np.asarray(place.phase, int), np.asarray(place.number, int)
     planned = t.doses[phase, np.clip(number, 1, t.doses.shape[1]) - 1]
-    dose = np.where(np.isnan(adjusted) | ~t.adjustable[phase], planned, adjusted)
+    return np.where(np.isnan(adjusted) | ~t.adjustable[phase], planned, adjusted)
+
+
+def ceiling(rule: AdjustRule, given: Any) -> np.ndarray:
+    """The highest dose that a rule with `from dose` allows at the session after `given` ones, in the unit of `dose to`;
+    infinite before it applies."""
+    later = np.asarray(given, float) - ((rule.from_dose or 1) - 1)
+    step = rule.steps_of.value if rule.steps_of else 0.0
+    return np.where(later >= 0, rule.dose_to.value + step * np.maximum(later, 0), np.inf)
+
+
+def _below(protocol: Protocol, t: Table, chart: Chart, due: np.ndarray) -> tuple[np.ndarray, list[Verdict]]:
+    """The dose under every ceiling that holds, and what each says: one that is not known, and could lower the dose
+    further, holds the session."""
+    place = chart.place
+    applies = t.adjustable[np.asarray(place.phase, int)]
+    found = []
+    for rule in protocol.adjust:
+        if rule.from_dose is not None:
+            holds = there(rule.condition, chart) if rule.condition else met(protocol, rule.when or (), chart)
+            found.append((rule, np.where(applies, ceiling(rule, place.given), np.inf), holds))
+    dose = due
+    for _, most, holds in found:
+        dose = np.where(holds.yes, np.minimum(dose, most), dose)
+    said = []
+    for rule, most, holds in found:
+        lowers = most < np.where(holds.yes, due, dose)
+        said.append(Verdict(rule.rule, _where(lowers, holds), GIVE))
+    return dose, said
+
+
+def _in_mg(t: Table, chart: Chart, dose: np.ndarray) -> tuple[np.ndarray, Truth]:
+    """A dose in mg, capped, and whether it cannot be worked out."""
+    phase = np.asarray(chart.place.phase, int)
     weight = np.asarray(chart.measures.get(WEIGHT, np.nan), float)
     known = (weight >= LIGHTEST_KG) & (weight <= HEAVIEST_KG)
     by_weight = t.per_kg[phase]
     mg = np.minimum(np.where(by_weight, dose * np.where(known, weight, np.nan), dose), t.cap_mg[phase])
     unknown = by_weight & ~known
-    return dose, mg, Truth(np.zeros_like(unknown), ~unknown)
+    return mg, Truth(np.zeros_like(unknown), ~unknown)
 
 
 # --- when next --------------------------------------------------------------------------------------------------------
@@ -394,13 +428,14 @@ def decide(protocol: Protocol, chart: Chart) -> Decision:
     t = table(protocol)
     chart, said = _begun_again(protocol, with_course(chart))
     adjusted, of_dose = _adjusted(protocol, chart)
-    dose, mg, weighed = _dose(t, chart, adjusted)
+    dose, ceilings = _below(protocol, t, chart, _due(t, chart.place, adjusted))
+    mg, weighed = _in_mg(t, chart, dose)
     gap_h, of_interval = _interval(protocol, t, chart)
     said |= of_dose | of_interval
     action, now = np.zeros(np.shape(dose), int), chart.place
     usual_h = protocol.session.retry.value if protocol.session.retry else RETRY_H
     wait_h = np.full(np.shape(dose), usual_h)
-    for v in (*verdicts(protocol, chart), Verdict(WEIGHT, weighed, HOLD)):
+    for v in (*verdicts(protocol, chart), *ceilings, Verdict(WEIGHT, weighed, HOLD)):
         action = np.maximum(action, v.acts())
         if v.for_h is not None:
             wait_h = np.where(v.truth.yes, np.maximum(wait_h, v.for_h), wait_h)

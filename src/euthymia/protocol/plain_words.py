@@ -154,7 +154,7 @@ def short(rule: Rule) -> str:
     """The matter of a rule in as few words as a chart has room for: what is checked, compared or required."""
     match rule:
         case Requirement():
-            return str(rule.limit)
+            return ", ".join(filter(None, (str(rule.limit), _counted(rule))))
         case Exclusion():
             return rule.condition or together(rule.when or ())
         case BeforeRule():
@@ -211,7 +211,7 @@ def _told(rule: Rule) -> tuple[str, tuple[str, ...]]:
         case Warning():
             return rule.warning, ("warning",)
         case Requirement():
-            return f"needs {rule.limit}", ("measure", "at_least", "at_most")
+            return f"needs {short(rule)}", ("measure", "at_least", "at_most", "lasting_at_least", "counting")
         case Exclusion():
             return f"{short(rule)}: {KINDS[rule.kind]}", ("kind", "condition", "when")
         case BeforeRule():
@@ -229,14 +229,31 @@ def _told(rule: Rule) -> tuple[str, tuple[str, ...]]:
         case Discharge():
             all_of = ", ".join(rule.all_of)
             return f"may leave no earlier than {rule.no_earlier_than}, with: {all_of}", ("no_earlier_than", "all_of")
+        case AdjustRule() if rule.from_dose is not None:
+            since = f"from dose {rule.from_dose} on" if rule.from_dose > 1 else "from the first dose on"
+            whom = rule.condition or together(rule.when or ())
+            steps = f" at first, and {rule.steps_of} more at each later session" if rule.steps_of else ""
+            told = ("from_dose", "when", "condition", "dose_to", "steps_of")
+            return f"{since}, when {whom}: no more than {rule.dose_to}{steps}", told
         case AdjustRule():
             after = f"after dose {rule.after_dose}" if rule.after_dose else "at any session"
-            return f"{after}, when {together(rule.when)}: dose to {rule.dose_to}", ("after_dose", "when", "dose_to")
+            return f"{after}, when {together(rule.when or ())}: dose to {rule.dose_to}", (
+                "after_dose",
+                "when",
+                "dose_to",
+            )
         case DecideRule():
             return f"{rule.at}: {action_of(rule)} when {short(rule)}", ("at", *whens(rule))
         case Safeguard():
             return _safeguard(rule), ("safeguard", "at_least", "at_most", "every", "valid_for")
     return "", ()
+
+
+def _counted(rule: Requirement) -> str:
+    """Which trials of antidepressants a requirement counts, where it says so."""
+    lasting = f"each lasting at least {rule.lasting_at_least}" if rule.lasting_at_least else ""
+    counting = f"counting {' or '.join(rule.counting)}" if rule.counting else ""
+    return ", ".join(filter(None, (lasting, counting)))
 
 
 def _safeguard(rule: Safeguard) -> str:

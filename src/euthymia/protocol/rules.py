@@ -179,16 +179,30 @@ class Rule(Entry):
 
 
 class Requirement(Rule):
-    """Who may enter: a measure within a limit."""
+    """Who may enter: a measure within a limit.
+
+    Of failed antidepressant trials: which trials on record count, `lasting at least` so long and `counting` these
+    outcomes. Without them, `trials` says what is usual; a number that a clinic enters is taken as it is.
+    """
 
     measure: words.Measured
     at_least: Text | None = None
     at_most: Text | None = None
+    lasting_at_least: Duration | None = None
+    counting: Annotated[tuple[words.TrialFailure, ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _limit(self) -> Requirement:
         _only_one(self, ("at_least", "at_most"))
         parse(self.at_least or self.at_most, words.MEASURES[self.measure])
+        if self.measure != words.FAILED_TRIALS:
+            for key, given in (("lasting at least", self.lasting_at_least), ("counting", self.counting)):
+                if given is not None:
+                    raise ValueError(f"`{key}` belongs to {words.FAILED_TRIALS}, not to {self.measure}")
+        if self.lasting_at_least is not None and self.lasting_at_least.value <= 0:
+            raise ValueError("`lasting at least` must be longer than zero")
+        if self.counting is not None and len(set(self.counting)) < len(self.counting):
+            raise ValueError("`counting` names an outcome twice")
         return self
 
     @property
@@ -282,11 +296,33 @@ class Session(Entry):
 
 class AdjustRule(Rule):
     """A change of dose when a condition holds: after the n-th dose of the course, or at every session from the second
-    on. Of several that hold, the lowest dose counts."""
+    on. Of several that hold, the lowest dose counts.
+
+    `from dose`: a ceiling instead, for whom a reading or a `condition` asks for less: from the n-th dose of the course
+    on no more than `dose to`, and with `steps of` so much more at each session. It lowers doses and never raises one,
+    and where whether it holds is not known, a session whose dose it could lower is held.
+    """
 
     after_dose: Count | None = None
-    when: When
+    from_dose: Count | None = None
+    when: When | None = None
+    condition: words.Condition | None = None
     dose_to: Dose
+    steps_of: Dose | None = None
+
+    @model_validator(mode="after")
+    def _what(self) -> AdjustRule:
+        _only_one(self, ("when", "condition"))
+        if self.after_dose is not None and self.from_dose is not None:
+            raise ValueError("give `after dose` or `from dose`, not both")
+        for key, given in (("condition", self.condition), ("steps of", self.steps_of)):
+            if given is not None and self.from_dose is None:
+                raise ValueError(f"`{key}` belongs to a ceiling; say `from dose`, such as `from dose: 1`")
+        if self.steps_of is not None and self.steps_of.unit != self.dose_to.unit:
+            raise ValueError(
+                f"`steps of` is in {self.steps_of.unit} and `dose to` in {self.dose_to.unit}; give both in one"
+            )
+        return self
 
 
 class DecideRule(Rule):

@@ -11,6 +11,7 @@ from euthymia.protocol.calendar import HOURS_PER_WEEK
 from euthymia.protocol.document import Drug, Phase, Protocol
 from euthymia.protocol.quantity import Quantity
 from euthymia.protocol.reader import Path
+from euthymia.protocol.rules import Requirement
 
 # How far a calendar is walked to look for sessions too close together: two years, the engine's horizon.
 CHECKED_H = 2 * 365 * 24.0
@@ -56,14 +57,33 @@ def _doses(protocol: Protocol) -> Iterator[Problem]:
             continue
         if phase.dose is not None:
             yield from _dose(protocol, drug, phase.dose, (*path, "dose"))
+        unit = ""
         for number, dose in enumerate(phase.dose_by_session or ()):
             yield from _dose(protocol, drug, dose, (*path, "dose by session", number))
+            unit = unit or dose.unit
+            if dose.unit != unit:
+                yield (
+                    (*path, "dose by session", number),
+                    f"{dose} beside doses in {unit}: a phase has doses in one unit",
+                )
     for index, rule in enumerate(protocol.adjust):
         here: Path = ("adjust", index, "dose to")
         if protocol.drug is None:
             yield here, "there is no `drug` to adjust"
         else:
             yield from _dose(protocol, protocol.drug, rule.dose_to, here)
+            yield from _same_unit(protocol, rule.dose_to, here)
+            if rule.steps_of is not None:
+                yield from _dose(protocol, protocol.drug, rule.steps_of, ("adjust", index, "steps of"))
+
+
+def _same_unit(protocol: Protocol, dose: Quantity, path: Path) -> Iterator[Problem]:
+    """An adjusted dose stands in for the planned one, so that 20 mg must not be read as 20 mg/kg."""
+    for phase in protocol.phases:
+        planned = protocol.dose_in(phase, 1) if phase.drug is None else None
+        if planned is not None and planned.unit != dose.unit:
+            yield path, f"{dose} cannot stand in for {planned} of {phase.name}; give it in {planned.unit}"
+            return
 
 
 def _drug(protocol: Protocol, drug: Drug, path: Path) -> Iterator[Problem]:
@@ -154,6 +174,13 @@ def _references(protocol: Protocol) -> Iterator[Problem]:
     for index, name in enumerate(known):
         if name in known[:index]:
             yield ("sources", index, "id"), f"the source `{name}` is given twice"
+    counted = [rule for rule in protocol.eligibility.require if rule.measure == words.FAILED_TRIALS]
+    for index, rule in enumerate(protocol.eligibility.require):
+        if rule in counted and _counts(rule) != _counts(counted[0]):
+            yield (
+                ("eligibility", "require", index),
+                f"counts other trials than {counted[0].rule}; a patient has one number",
+            )
     seen: set[str] = set()
     for path, rule in protocol.rules():
         if rule.source not in known:
@@ -169,6 +196,11 @@ def _references(protocol: Protocol) -> Iterator[Problem]:
             if item.source not in known:
                 here: Path = (block, index, "source")
                 yield here, f"`{item.source}` is not the id of a source above; allowed: {', '.join(known)}"
+
+
+def _counts(rule: Requirement) -> tuple[float | None, frozenset[str]]:
+    """Which trials of antidepressants a requirement counts."""
+    return rule.lasting_at_least and rule.lasting_at_least.value, frozenset(rule.counting or ())
 
 
 def _shape(protocol: Protocol) -> Iterator[Problem]:

@@ -159,6 +159,7 @@ Condition = Literal[
     "history of hypertensive encephalopathy",
     "misuse of ketamine",
     "neurocognitive disorder",
+    "Japanese ancestry",
 ]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 
@@ -198,6 +199,23 @@ DischargeCriterion = Literal[
     "assessed by a clinician",
 ]
 DISCHARGE_CRITERIA: tuple[DischargeCriterion, ...] = get_args(DischargeCriterion)
+
+TrialOutcome = Literal[
+    "no response",
+    "partial response",
+    "response",
+    "not tolerated",
+]
+TRIAL_OUTCOMES: tuple[TrialOutcome, ...] = get_args(TrialOutcome)
+
+TrialFailure = Literal[
+    "no response",
+    "partial response",
+    "not tolerated",
+]
+
+# what is a failed trial of an antidepressant where a protocol does not say
+TRIAL_FAILURES: tuple[TrialFailure, ...] = ("no response", "partial response")
 
 Agent = Literal[
     "sertraline",
@@ -321,6 +339,9 @@ MEASURES: dict[Measured, str] = {
     "time since stimulant": "duration",
     "time since nasal steroid or decongestant": "duration",
 }
+
+# the measure that can be counted from trials on record
+FAILED_TRIALS: Measured = "failed antidepressant trials"
 
 # measures that follow from the place in the course
 OF_THE_COURSE: tuple[Measured, ...] = (

@@ -26,7 +26,9 @@ OF_WORLDS = (
 TELLING = 0.05
 """Share of what perfect knowledge is worth, below which no single number is named."""
 LONGEST_TRIAL_WEEKS = 8
-LONG = "no controlled trial spaced infusions of ketamine for more than a few weeks: what holds for months is the model's own"
+LONG = (
+    "no controlled trial spaced infusions of ketamine for more than a few weeks: what holds longer is the model's own"
+)
 CLOSE = 0.9
 """Below this probability to be the best, the page says first that the choice is open."""
 
@@ -39,10 +41,10 @@ def answer(found: Design) -> list[str]:
     row = table.row(chosen.number, named=True)
     verb = "most" if aim.better == "more" else "least"
     said = [
-        f"Of {len(found.space.regimens)} regimens of {found.protocol.name}, {chosen} gives the {verb} {aim.measure} over "
-        f"{found.weeks} weeks: {_with_range(row, aim.measure)}. It is the best of those compared with probability "
-        f"{row['best']:.2f}; choosing it costs {_number(row['regret'], aim.measure)} on average against knowing which is "
-        "best."
+        f"Of {len(found.space.regimens)} regimens of {found.protocol.name}, {chosen} gives the {verb} {aim.measure} "
+        f"over {found.weeks} weeks: {_with_range(row, aim.measure)}. It is the best of those compared with probability "
+        f"{row['best']:.2f}; choosing it costs {_number(row['regret'], aim.measure)} on average against knowing which "
+        "is best."
     ]
     if row["best"] < CLOSE:
         said.insert(0, f"The choice is open: {_rivals(found, table)}.")
@@ -200,8 +202,8 @@ def front_picture(found: Design, burden: str) -> Picture:
 
     on = sum(r["what"] == "on the front" for r in rows)
     text = (
-        f"{aim.measure} against {burden} of {len(rows)} regimens; {on} are on the front. The ring is {found.chosen}, its "
-        "line 90 % over worlds. The table has the numbers."
+        f"{aim.measure} against {burden} of {len(rows)} regimens; {on} are on the front. The ring is {found.chosen}, "
+        "its line 90 % over worlds. The table has the numbers."
     )
     return Picture(f"{aim.measure} against {burden}", text, (drawn(make(WIDE)),), (drawn(make(PANEL - 14)),))
 
@@ -316,10 +318,10 @@ def page(found: Design) -> str:
 def contained(found: Design) -> Sequence[str]:
     """What the numbers hold, and what they do not."""
     return (
-        f"Intervals hold {OF_WORLDS}. Every regimen was followed in the same virtual patients under the same draws, so "
-        "that differences are far surer than levels.",
-        "The probability to be the best is among the regimens compared and under this model; that there are few virtual "
-        "patients is in it.",
+        f"Intervals hold {OF_WORLDS}. Every regimen was followed in the same virtual patients and worlds, so that "
+        "differences are far surer than levels.",
+        "The probability to be the best is among the regimens compared and under this model; that there are few "
+        "virtual patients is in it.",
         "Courses are walked from session to session by maps of the engine, within hundredths of a point of it, and "
         "under the rules of the protocol as a clinic would follow them.",
         f"{found.race.followed:,} courses were followed; following every regimen in every world would have been "

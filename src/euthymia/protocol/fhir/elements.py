@@ -147,6 +147,15 @@ def duration(name: str) -> Lens:
     )
 
 
+def size(name: str) -> Lens:
+    """An amount in an extension of ours."""
+    return Lens(
+        f"extension({name}).valueQuantity",
+        lambda node, text: extended(node, name, "valueQuantity", quantity(text)),
+        lambda node: quantity_text(extension(node, name, "valueQuantity")),
+    )
+
+
 def count(name: str) -> Lens:
     """A count in an extension of ours."""
     kind = "valuePositiveInt"
@@ -164,6 +173,19 @@ def named(name: str) -> Lens:
         lambda node, value: extended(node, name, "valueString", value),
         lambda node: extension(node, name, "valueString"),
     )
+
+
+def names(name: str) -> Lens:
+    """Names, each in an extension of ours."""
+
+    def put(node: Node, values: list[str]) -> None:
+        for value in values:
+            extended(node, name, "valueString", value)
+
+    def get(node: Node) -> Any:
+        return [x.get("valueString") for x in node.get("extension", ()) if x.get("url") == URN + name] or None
+
+    return Lens(f"extension({name}).valueString", put, get)
 
 
 def amount(path: str) -> Lens:

@@ -112,6 +112,7 @@ ELEMENTS: dict[str, dict[str, Any]] = {
         "valueCode": str,
         "valueString": str,
         "valuePositiveInt": int,
+        "valueQuantity": "Quantity",
         "valueDuration": "Duration",
     },
 }
@@ -123,9 +124,13 @@ EXTENSIONS = {
     "until": "valueDuration",
     "valid-for": "valueDuration",
     "after-dose": "valuePositiveInt",
+    "from-dose": "valuePositiveInt",
+    "steps-of": "valueQuantity",
     "at-most": "valuePositiveInt",
     "hold-for": "valueDuration",
     "phase": "valueString",
+    "lasting-at-least": "valueDuration",
+    "counting": "valueString",
 }
 _SAID = {str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
 
