@@ -23,6 +23,8 @@ from euthymia.trial.workers import each
 
 SURELY = 3.0
 """Standard errors by which a difference is sure enough to drop a regimen."""
+FEWEST = 4
+"""Draws of the parameters below which nothing is sure."""
 STAGES = ((0.2, 0.25), (0.5, 0.5), (1.0, 1.0))
 """Of the race: shares of the draws and of the patients."""
 BLOCKS = 4
@@ -207,6 +209,8 @@ def _drop(race: Race) -> None:
 def _difference(apart: np.ndarray) -> tuple[np.ndarray, bool]:
     """The mean difference under each draw, and whether it is surely above zero. apart: [draws, patients]."""
     by_draw, by_patient = apart.mean(1), apart.mean(0)
+    if len(by_draw) < FEWEST:
+        return by_draw, False
     error = np.sqrt(by_draw.var(ddof=1) / len(by_draw) + by_patient.var(ddof=1) / len(by_patient))
     return by_draw, bool(by_draw.mean() > SURELY * error)
 

@@ -9,6 +9,7 @@ import polars as pl
 
 from euthymia import evidence
 from euthymia.design.aims import MEASURES
+from euthymia.design.decision import front
 from euthymia.design.find import Design, extrapolations
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
 from euthymia.protocol.changes import differences
@@ -173,7 +174,8 @@ def front_picture(found: Design, burden: str) -> Picture:
     aim, table = found.asked.aim, found.table()
     rows: Rows = []
     for r in table.iter_rows(named=True):
-        what = "on the front" if r["on the front"] else "beaten" if r["keeps limits"] is not False else "breaks a limit"
+        broken = r["keeps limits"] is False or (r["left the race"] or "").startswith("breaks")
+        what = "on the front" if r["on the front"] else "breaks a limit" if broken else "beaten"
         y, low, high = (r[f"{aim.measure}{end}"] for end in ("", " low", " high"))
         name = str(found.space.regimens[r["regimen"]])
         rows.append({"x": r[burden], "y": y, "low": low, "high": high, "what": what, "name": name})
@@ -186,7 +188,8 @@ def front_picture(found: Design, burden: str) -> Picture:
         y = {"title": f"{aim.measure} ({MEASURES[aim.measure].unit})", "scale": {"zero": False}}
         tint = {"field": "what", "type": "nominal", "scale": {"domain": there, "range": [colours[k] for k in there]}}
         shape = {"field": "what", "type": "nominal", "scale": {"domain": there, "range": [shapes[k] for k in there]}}
-        line = [r for r in rows if r["what"] == "on the front"]
+        able = [r for r in rows if r["what"] != "breaks a limit"]
+        line = [r for r, on in zip(able, _between_two(able, aim.sign), strict=True) if on]
         chosen = [r for r in rows if r["name"] == str(found.chosen)]
         layers: list[Spec] = [
             {"data": {"values": line}, "mark": {"type": "line", "color": colours["on the front"], "opacity": 0.4},
@@ -205,7 +208,13 @@ def front_picture(found: Design, burden: str) -> Picture:
         f"{aim.measure} against {burden} of {len(rows)} regimens; {on} are on the front. The ring is {found.chosen}, "
         "its line 90 % over worlds. The table has the numbers."
     )
-    return Picture(f"{aim.measure} against {burden}", text, (drawn(make(WIDE)),), (drawn(make(PANEL - 14)),))
+    title = f"{aim.measure[0].upper()}{aim.measure[1:]} against {burden}"
+    return Picture(title, text, (drawn(make(WIDE)),), (drawn(make(PANEL - 14)),))
+
+
+def _between_two(rows: Rows, sign: float) -> np.ndarray:
+    """Which points nothing beats in these two qualities alone: more of y (by `sign`) for less of x."""
+    return front(np.array([(sign * r["y"], -r["x"]) for r in rows])) if rows else np.zeros(0, bool)
 
 
 def compared_regimens(found: Design) -> list[int]:

@@ -1,0 +1,79 @@
+"""Measures of a course, against courses whose answer is plain, and limits as they are written."""
+
+import numpy as np
+import pytest
+
+from euthymia.design.aims import MEASURES, Lived, aim, contradictory, limit
+from euthymia.errors import UserError
+
+
+def lived(*madrs: list[float]) -> Lived:
+    n = len(madrs)
+    return Lived(np.array(madrs), *(np.zeros(n) for _ in range(4)), *np.full((2, n), np.nan), np.full(n, np.inf))
+
+
+WELL = [40.0, 10.0, 10.0, 10.0, 40.0]
+
+
+@pytest.mark.parametrize(
+    ("measure", "scores", "expected"),
+    [
+        ("days in remission", WELL, 3.0),
+        ("days in remission", [40.0] * 5, 0.0),
+        ("days in response", [40.0, 20.0, 20.0], 1.5),
+        ("mean MADRS", [40.0, 20.0, 0.0], 20.0),
+        ("remission at the end", [40.0, 12.0], 100.0),
+        ("remission at the end", [40.0, 12.1], 0.0),
+        ("remission after a week", [40.0] * 7 + [10.0, 40.0], 100.0),
+        ("response at the end", [40.0, 20.0], 100.0),
+        ("time to relapse", [40.0, 15.0, 15.0] + [30.0] * 10, 2.0),
+        ("time to relapse", [40.0, 15.0] + [30.0] * 6 + [15.0] * 10, 16.0),
+        ("time to relapse", [40.0] * 20, 0.0),
+        ("time to relapse", [40.0] + [15.0] * 20, 19.0),
+    ],
+)
+def test_a_measure_is_what_it_says(measure, scores, expected):
+    assert MEASURES[measure].of(lived(scores)).tolist() == [expected]
+
+
+def test_every_measure_says_what_it_is_and_gives_one_number_a_patient():
+    for name, measure in MEASURES.items():
+        assert measure.says and measure.of(lived(WELL, WELL)).shape == (2,), name
+
+
+def test_limits_are_read_as_written():
+    chance = limit("P(highest SBP above 180 mmHg) < 1 %")
+    assert (chance.measure, chance.comparison, chance.value, chance.chance) == ("highest SBP", "above", 180.0, 0.01)
+    assert limit("cumulative ketamine at most 2 g").value == 2000.0
+    assert limit("visits at most 30").value == 30.0
+    assert limit("days in remission at least 100 days").chance is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("visits", "is not a limit"),
+        ("visit at most 3", "did you mean `visits`"),
+        ("visits at most many", "not a number of visits"),
+        ("highest SBP above 180", "has no unit"),
+        ("P(highest SBP above 180 mmHg) < 0 %", "between 0 and 100"),
+        ("P(highest SBP above 180 kg) < 1 %", "pressure"),
+    ],
+)
+def test_bad_limits_are_one_sentence(text, said):
+    with pytest.raises(UserError, match=said.replace("(", "\\(")):
+        limit(text)
+
+
+def test_an_aim_has_its_way():
+    assert aim("mean MADRS", "less").sign == -1.0
+    with pytest.raises(UserError, match="less of it is better"):
+        aim("mean MADRS", "more")
+    with pytest.raises(UserError, match="not a measure"):
+        aim("happiness", "more")
+
+
+def test_limits_that_cannot_both_hold_are_named():
+    both = [limit("visits at most 10"), limit("visits at least 20")]
+    assert "cannot both hold" in str(contradictory(both))
+    assert contradictory([limit("visits at most 20"), limit("visits at least 10")]) is None

@@ -1,0 +1,105 @@
+"""A whole search, small: from the question to files and page."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from euthymia import evidence
+from euthymia.course.ruled import follow_rules
+from euthymia.design.courses import Courses
+from euthymia.design.find import find
+from euthymia.design.worlds import worlds
+from euthymia.errors import UserError
+from euthymia.patient import draw
+from euthymia.protocol import load
+from euthymia.report.design import answer, page
+
+PROTOCOL = "ketamine-iv-maintenance"
+VARY = ["dose=0.25, 0.5, 0.75 mg/kg"]
+SMALL = {"patients": 120, "draws": 4, "weeks": 6}
+
+
+@pytest.fixture(scope="module")
+def found():
+    return find(PROTOCOL, VARY, subject_to=["cumulative ketamine at most 400 mg"], **SMALL)
+
+
+def test_courses_by_maps_are_those_of_the_engine_under_rules():
+    protocol = load(PROTOCOL)
+    people = draw(protocol.population, 60, 3)
+    (mine,) = Courses((protocol,), people, ({},), 8, ()).lived([protocol], people, {})
+    course = follow_rules(protocol, people, 8)
+    assert np.abs(mine.madrs - course.values["MADRS"]).max() < 0.05  # a rating is in whole points
+    given = course.ledger.filter(pl.col("action") == "give").group_by("patient").len().sort("patient")
+    np.testing.assert_array_equal(mine.sessions[mine.sessions > 0], given["len"])
+    np.testing.assert_allclose(mine.ketamine_mg, course.table["cumulative dose mg"])
+    highest = course.ledger.group_by("patient", maintain_order=True).agg(pl.col("highest SBP").max())["highest SBP"]
+    np.testing.assert_allclose(mine.highest_sbp, highest.to_numpy(), atol=0.01)
+
+
+def test_a_world_changes_what_patients_go_through_as_its_parameters_say():
+    """The compiled code must take the numbers of every world, not those it was compiled with."""
+    protocol = load(PROTOCOL)
+    people = draw(protocol.population, 60, 3)
+    courses = Courses((protocol,), people, ({},), 4, ())
+    for id, value in (("depression.gain", 0.0), ("synapses.growth_rate", 0.0), ("background.early_open_label", 0.0)):
+        usual, other = (courses.lived([protocol], people, w)[0].madrs.mean() for w in ({}, {id: value}))
+        assert other > usual + 0.1, id
+        assert evidence.value(id) > 0
+
+
+def test_more_drug_helps_more_and_the_limit_is_kept(found):
+    table = found.table()
+    by_dose = table["days in remission"].to_list()
+    assert by_dose == sorted(by_dose)
+    kept = table.filter(pl.col("keeps limits"))
+    assert (kept["cumulative ketamine"] <= 400).all()
+    assert found.chosen and table.row(found.chosen.number, named=True)["keeps limits"]
+
+
+def test_everything_is_written_and_the_winner_can_be_loaded(found, tmp_path):
+    found.save(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "regimens.csv", "worth.csv", "refused.csv", "provenance.json", f"{PROTOCOL}-found.yaml"
+    }  # fmt: skip
+    made = load(tmp_path / f"{PROTOCOL}-found.yaml")
+    assert made.status == "research only"
+    assert made.drug and found.chosen and str(made.drug.dose) == found.chosen.chosen["dose"]
+
+
+def test_the_page_says_the_result_how_sure_and_that_a_clinician_decides(found):
+    html = page(found)
+    assert str(found.chosen) in html and "probability" in html and "a clinician decides" in html
+    assert "90 % over worlds" in " ".join(answer(found)) + html
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"maximise": "visits"}, "less of it is better"),
+        ({"maximise": "days in remission", "minimise": "visits"}, "not both"),
+        ({"subject_to": ["visits at most 3", "visits at least 9"]}, "cannot both hold"),
+        ({"burdens": ["joy"]}, "not a measure"),
+        ({"patients": 10}, "patients must be between"),
+        ({"draws": 1}, "draws must be between"),
+        ({"weeks": 1000}, "weeks must be between"),
+    ],
+)
+def test_bad_requests_are_one_sentence(asked, said):
+    with pytest.raises(UserError, match=said):
+        find(PROTOCOL, VARY, **SMALL | asked)
+
+
+def test_where_nothing_is_feasible_the_nearest_regimen_is_named():
+    with pytest.raises(UserError) as error:
+        find(PROTOCOL, VARY, subject_to=["cumulative ketamine at most 1 mg"], **SMALL)
+    assert "nearest is dose 0.25 mg/kg" in str(error.value)
+
+
+def test_other_illnesses_are_refused_so_far():
+    with pytest.raises(UserError, match="searched in depression so far"):
+        find("ketamine-iv-ptsd", ["dose=0.5 mg/kg"], **SMALL)
+
+
+def test_worlds_differ_and_are_the_same_again():
+    assert worlds(5) == worlds(5) and len({w["depression.gain"] for w in worlds(5)}) == 5

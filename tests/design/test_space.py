@@ -1,0 +1,97 @@
+"""What is varied, and the regimens that come of it."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from euthymia.design.space import knobs, space
+from euthymia.errors import UserError
+from euthymia.protocol import load, loads
+from euthymia.protocol.loader import fingerprint
+from euthymia.protocol.writer import to_yaml
+
+IV = load("ketamine-iv-maintenance")
+APA = load("ketamine-iv-apa")
+
+
+def values(protocol, *vary: str) -> list[tuple[str, ...]]:
+    return [tuple(r.chosen.values()) for r in space(protocol, vary).regimens]
+
+
+def test_every_combination_is_a_regimen_and_a_sound_document():
+    found = space(IV, ["dose=0.25, 0.5 mg/kg", "maintenance interval=1 week, 2 weeks"])
+    assert [tuple(r.chosen.values()) for r in found.regimens] == list(
+        product(("0.25 mg/kg", "0.5 mg/kg"), ("1 week", "2 weeks"))
+    )
+    for regimen in found.regimens:
+        assert fingerprint(loads(to_yaml(regimen.protocol))) == fingerprint(regimen.protocol)
+        assert regimen.protocol.drug and str(regimen.protocol.drug.dose) == regimen.chosen["dose"]
+        assert [str(gap) for gap in regimen.protocol.phases[1].every or ()] == [regimen.chosen["maintenance interval"]]
+
+
+def test_the_protocol_as_it_stands_is_among_its_own_regimens():
+    found = space(IV, ["dose=0.25, 0.5 mg/kg"])
+    assert [fingerprint(r.protocol) == fingerprint(IV) for r in found.regimens] == [False, True]
+
+
+def test_a_range_takes_the_steps_at_which_such_things_are_prescribed():
+    assert values(IV, "maintenance interval=3 days..2 weeks") == [
+        ("3 days",), ("4 days",), ("5 days",), ("1 week",), ("10 days",), ("2 weeks",)
+    ]  # fmt: skip
+    assert values(IV, "dose=0.25..0.5 mg/kg in 3") == [("0.25 mg/kg",), ("0.375 mg/kg",), ("0.5 mg/kg",)]
+    assert values(IV, "induction doses=6..8") == [("6",), ("7",), ("8",)]
+    assert values(APA, "maintenance end=12..36 weeks in 3") == [("week 12",), ("week 24",), ("week 36",)]
+
+
+def test_rules_of_the_course_can_be_varied_and_left_out():
+    on, off = space(APA, ["KET-8-UP=on, off"]).regimens
+    assert len(on.protocol.adjust) == len(off.protocol.adjust) + 1
+    thresholds = space(APA, ["KET-8-DOWN limit=30, 40 points"]).regimens
+    limits = [r.protocol.adjust[1].when[0].value.value for r in thresholds]  # type: ignore[index]
+    assert limits == [30.0, 40.0]
+
+
+def test_who_may_be_treated_and_how_safely_is_not_for_a_search_to_decide():
+    guarded = {rule.rule for path, rule in APA.rules() if path[0] in ("eligibility", "safeguards", "session")}
+    assert not any(name.startswith(rule) for name in knobs(APA) for rule in guarded)
+
+
+def test_what_the_safety_bounds_refuse_is_kept_apart_with_the_reason():
+    found = space(IV, ["dose=0.5, 2 mg/kg"])
+    assert [r.chosen["dose"] for r in found.regimens] == ["0.5 mg/kg"]
+    assert found.refused[0][0] == {"dose": "2 mg/kg"} and "more than" in found.refused[0][1]
+
+
+@pytest.mark.parametrize(
+    ("vary", "said"),
+    [
+        ([], "say what to vary"),
+        (["dose"], "says nothing to vary"),
+        (["dos=0.5 mg/kg"], "did you mean `dose`"),
+        (["dose=1..0.2 mg/kg"], "is empty"),
+        (["dose=20 mg"], "must be in mg/kg too"),
+        (["dose=0.5"], "has no unit"),
+        (["dose=0.5, 0.5 mg/kg"], "given twice"),
+        (["dose=0.5 mg/kg", "dose=0.75 mg/kg"], "varied twice"),
+        (["dose=9 mg/kg"], "no regimen of this space is allowed"),
+        (["induction doses=0..3"], "not a number of sessions"),
+        (["route=by mail"], "is not a choice"),
+        (["dose=0.1..0.7 mg/kg in 100", "induction interval=1 day..4 weeks in 100"], "too many"),
+    ],
+)
+def test_bad_requests_are_one_sentence(vary, said):
+    with pytest.raises(UserError) as error:
+        space(IV, vary)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@given(st.text(max_size=40))
+def test_no_text_breaks_the_reader(text):
+    try:
+        found = space(IV, [text])
+    except UserError as error:
+        assert "\n" not in str(error).replace(text, "")
+    else:
+        assert found.regimens
