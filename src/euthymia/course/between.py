@@ -38,7 +38,7 @@ from euthymia.protocol.document import Protocol
 LONGEST_D = 28
 """Days the engine goes on at most before it looks again, whether or not a visit is due."""
 SAME_STEPS_D = 5
-"""From so many days after a session on, all days have the same steps: those of a mesh four days after its input ended."""
+"""From so many days after a session on, all days have the same steps: the last finer ones end within the fifth day."""
 STATES = ("functional", "labile", "consolidated")
 
 
