@@ -54,8 +54,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 LONGEST_D = 28
 """Days the engine goes on at most before it looks again, whether or not a visit is due."""
-SAME_STEPS_D = 4
-"""From so many days after a session on, all days have the same steps."""
+SAME_STEPS_D = 5
+"""From so many days after a session on, all days have the same steps: the last finer ones end within the fifth day."""
 STATES = ("functional", "labile", "consolidated")
 
 

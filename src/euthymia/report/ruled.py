@@ -1,15 +1,17 @@
 """The page of a course under rules: what became of visits, what that changed, which rules spoke, and single stories."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
-from euthymia.course.outcomes import Row
+from euthymia.course.outcomes import SCALES, Row, illness_in
+from euthymia.course.result import Course
 from euthymia.course.ruled import MISUSE, RuledCourse
 from euthymia.protocol.plain_words import MARKS
+from euthymia.report import states
 from euthymia.report.charts import Rows, Spec, look, number
 from euthymia.report.rows import decimal
 from euthymia.report.series import DAY_H, WEEK_H
@@ -100,39 +102,70 @@ def status_table(course: RuledCourse) -> list[tuple[str, ...]]:
     ]
 
 
-def scores(course: RuledCourse) -> Picture:
-    """Median MADRS under the rules and on the fixed calendar, with the middle half of patients."""
-    names = ("under its rules", "on the fixed calendar")
-    both = course.values["MADRS"], course.planned.values["MADRS"]
+NAMES = ("under its rules", "on the fixed calendar")
+
+
+def over_time(course: RuledCourse) -> list[Picture]:
+    """Scores and states of the illness over time, under the rules and on the fixed calendar: of PTSD the CAPS-5 and the
+    depression beside it, of bipolar disorder also who is depressed and who manic."""
+    scale = SCALES[illness_in(course.table)].name
+    found = [scores(course, scale)]
+    if scale != "MADRS":
+        found.append(scores(course, "MADRS", "the depression beside it, MADRS"))
+    if "manic pole" in course.values:
+        found.append(share(course, "Depressed or mixed", states.depressed))
+        found.append(share(course, "Manic, hypomanic or mixed", states.manic))
+    return found
+
+
+def scores(course: RuledCourse, scale: str, words: str | None = None) -> Picture:
+    """Median score under the rules and on the fixed calendar, with the middle half of patients."""
+    words = words or scale
+    both = course.values[scale], course.planned.values[scale]
+    bands = [np.quantile(v, (0.25, 0.5, 0.75), axis=0) for v in both]
+    said = "; ".join(f"{name} from {q[1, 0]:.0f} to {q[1, -1]:.0f}" for name, q in zip(NAMES, bands, strict=True))
+    text = f"Median of {words}: {said} points. Bands: the middle half of patients."
+    title = f"{words[0].upper()}{words[1:]} over time"
+    return _by_day(course, title, text, f"{scale} (points)", bands, {"zero": False, "nice": False})
+
+
+def share(course: RuledCourse, words: str, state: Callable[[Course | RuledCourse], np.ndarray]) -> Picture:
+    """Patients in a state, %, with what chance in so many patients makes of it."""
+    inside = [state(c) for c in (course, course.planned)]
+    bands = [np.stack([states.shares(x.sum(0), len(x))[k] for k in (1, 0, 2)]) for x in inside]
+    said = "; ".join(f"{name} {q[1, 0]:.0f} to {q[1, -1]:.0f} %" for name, q in zip(NAMES, bands, strict=True))
+    text = f"{words}, from the first day to the last: {said} of patients. Bands: 90 %, by chance alone."
+    unit = f"{words[0].lower()}{words[1:]}, % of patients"
+    return _by_day(course, words, text, unit, bands, {"zero": True, "nice": False})
+
+
+def _by_day(
+    course: RuledCourse, title: str, text: str, unit: str, bands: Sequence[np.ndarray], scale: dict[str, bool]
+) -> Picture:
+    """Both courses by day. bands: of each, low, middle and high [3, days]."""
     days = course.time_h / DAY_H
     keep = np.unique(np.linspace(0, len(days) - 1, min(len(days), 180)).astype(int))
 
     def make(width: int) -> Spec:
         layers: list[Spec] = []
         x = number("t", title="day", axis={"grid": False})
-        y = {"title": "MADRS (points)", "scale": {"zero": False, "nice": False}}
-        for k, values in enumerate(both):
-            q = np.quantile(values[:, keep], (0.25, 0.5, 0.75), axis=0)
+        y = {"title": unit, "scale": scale}
+        for k, q in enumerate(bands):
             rows = [
-                {"t": float(days[j]), "q25": float(a), "q50": float(b), "q75": float(c)}
-                for j, a, b, c in zip(keep, *q, strict=True)
+                {"t": float(days[j]), "low": float(a), "mid": float(b), "high": float(c)}
+                for j, a, b, c in zip(keep, *q[:, keep], strict=True)
             ]
             tint, dash = look(k)
             data = {"data": {"values": rows}}
             layers += [
                 data | {"mark": {"type": "area", "color": tint, "opacity": 0.15},
-                        "encoding": {"x": x, "y": number("q25", **y), "y2": {"field": "q75"}}},
+                        "encoding": {"x": x, "y": number("low", **y), "y2": {"field": "high"}}},
                 data | {"mark": {"type": "line", "color": tint, "strokeWidth": 2, "strokeDash": dash},
-                        "encoding": {"x": x, "y": number("q50", **y)}},
+                        "encoding": {"x": x, "y": number("mid", **y)}},
             ]  # fmt: skip
         return panel(layers, width, HEIGHT)
 
-    said = "; ".join(
-        f"{name} from {np.median(v[:, 0]):.0f} to {np.median(v[:, -1]):.0f}"
-        for name, v in zip(names, both, strict=True)
-    )
-    text = f"Median MADRS: {said} points. Bands: the middle half of patients."
-    return Picture("MADRS over time", text, (drawn(make(WIDE)),), (drawn(make(PANEL - 14)),))
+    return Picture(title, text, (drawn(make(WIDE)),), (drawn(make(PANEL - 14)),))
 
 
 def compared(course: RuledCourse) -> list[Compared]:
@@ -155,14 +188,30 @@ def headline(course: RuledCourse) -> str:
     given = ledger.filter(pl.col("action") == "give")
     stopped = ledger.filter(pl.col("action") == "stop")["patient"].n_unique()
     held = ledger.filter(pl.col("action") == "hold")
-    mg, planned_mg = (float(t["cumulative dose mg"].mean() or 0.0) for t in (course.table, course.planned.table))  # type: ignore[arg-type]
-    days, planned_days = (float(t["days in remission"].mean() or 0.0) for t in (course.table, course.planned.table))  # type: ignore[arg-type]
+    mg, planned_mg = (_mean(t, "cumulative dose mg") for t in (course.table, course.planned.table))
     return (
         f"Of {visits:,} visits of {n:,} virtual patients {100 * len(given) / visits:.0f} % brought a dose and "
         f"{100 * len(held) / visits:.0f} % were held; a rule ended the course of {100 * stopped / n:.0f} %. "
-        f"Each was given {mg:,.0f} mg on average ({planned_mg:,.0f} mg on the fixed calendar), for {days:.0f} days in "
-        f"remission ({planned_days:.0f})."
+        f"Each was given {mg:,.0f} mg on average ({planned_mg:,.0f} mg on the fixed calendar), {_gained(course)}."
     )
+
+
+def _gained(course: RuledCourse) -> str:
+    """What patients have of it, under the rules and (in brackets) on the fixed calendar, in words."""
+    both = course.table, course.planned.table
+    if SCALES[illness_in(course.table)].name == "CAPS-5":
+        fall, planned_fall = (_mean(t, "baseline CAPS-5") - _mean(t, "CAPS-5 end") for t in both)
+        return f"and the CAPS-5 fell by {fall:.0f} points ({planned_fall:.0f})"
+    days, planned_days = (_mean(t, "days in remission") for t in both)
+    said = f"for {days:.0f} days in remission ({planned_days:.0f})"
+    if "manic episodes" in course.table.columns:
+        mania, planned_mania = (100 * float((t["manic episodes"] > 0).mean() or 0.0) for t in both)  # type: ignore[arg-type]
+        said += f"; mania or hypomania began in {mania:.0f} % ({planned_mania:.0f} %)"
+    return said
+
+
+def _mean(table: pl.DataFrame, column: str) -> float:
+    return float(table[column].mean() or 0.0)  # type: ignore[arg-type]
 
 
 def rules(course: RuledCourse) -> list[dict[str, str]]:
@@ -236,7 +285,9 @@ def page(course: RuledCourse) -> str:
         states=STATES,
         status=status(course),
         status_rows=status_table(course),
-        scores=scores(course),
+        over_time=over_time(course),
+        names=NAMES,
+        scale=SCALES[illness_in(course.table)],
         compared=compared(course),
         rules=rules(course),
         safeguards=safeguards(course),

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import beta
 
 from euthymia.course.result import Course
+from euthymia.course.ruled import RuledCourse
 from euthymia.illness.bipolar import HALF_WAY
 from euthymia.report import charts
 from euthymia.report.charts import Chart
@@ -15,12 +16,12 @@ MOST_TIMES = 200
 SURE = 0.90
 
 
-def depressed(course: Course) -> np.ndarray:
+def depressed(course: Course | RuledCourse) -> np.ndarray:
     """Whether each patient is in a depressive or mixed state, [patients, times]."""
     return course.values["depressive pole"] > HALF_WAY
 
 
-def manic(course: Course) -> np.ndarray:
+def manic(course: Course | RuledCourse) -> np.ndarray:
     """Whether each patient is in a manic, hypomanic or mixed state, [patients, times]."""
     return course.values["manic pole"] > HALF_WAY
 
