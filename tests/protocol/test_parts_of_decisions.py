@@ -656,3 +656,36 @@ def test_a_ceiling_is_said_in_words_and_told_as_a_change(document):
     )
     text = " ".join(in_words(after))
     assert sentence(after.adjust[0]) in text
+
+
+def test_two_reasons_to_widen_are_as_good_as_one_and_two_to_step_back_as_well(document):
+    rule = "{{rule: D-{}, at: every session, {} when: {{MADRS: {}}}, source: a source, verified: yes}}"
+    phases = "[{name: a, doses: 4, every: 3 days}, {name: b, every: 1 week, widen to: 2 weeks, while: remission}]"
+    wide = [rule.format(k, "widen", limit) for k, limit in ((3, "at most 12 points"), (4, "at most 15 points"))]
+    back = [rule.format(k, "step back", limit) for k, limit in ((5, "above 30 points"), (6, "above 25 points"))]
+    protocol = with_parts(document, phases=phases, decide=f"[{', '.join(wide + back)}]")
+    place = replace(LATER, phase=1, number=3, given=7)
+    for points, days in ((10.0, 14), (14.0, 14), (20.0, 7), (28.0, 3), (35.0, 3)):
+        assert decide(protocol, sound(place, MADRS=points)).next_h == 24 * days
+
+
+def test_the_end_of_one_phase_is_not_the_end_of_another(document):
+    phases = "[{name: a, doses: 2, every: 3 days}, {name: b, doses: 2, every: 1 week}, {name: c, every: 2 weeks}]"
+    rule = "{rule: D-1A, at: end of a, stop when: no response, source: a source, verified: yes}"
+    protocol = with_parts(document, phases=phases, decide=f"[{rule}]")
+    ill = {"MADRS": 35.0, "MADRS improvement": 0.0}
+    for ended, action in ((0, STOP), (1, GIVE), (-1, GIVE)):
+        place = replace(LATER, phase=ended + 1 if ended >= 0 else 1, number=1, given=4, ended=ended)
+        assert decide(protocol, sound(place, **ill)).action == action
+
+
+def test_a_first_phase_has_nothing_to_step_back_to(document):
+    back = "{rule: D-3, at: every session, step back when: relapse, source: a source, verified: yes}"
+    protocol = with_parts(document, decide=f"[{back}]")  # sessions 3 and 4 days apart, in turn
+    assert decide(protocol, sound(replace(LATER, number=2), MADRS=30.0)).next_h == 4 * 24.0
+
+
+def test_a_measure_late_in_the_alphabet_is_looked_at_too(document):
+    holds = "{rule: B-1, hold when: {urinary symptoms: at least 1 point}, source: a source, verified: yes}"
+    protocol = with_parts(document, session=f"{{before: [{holds}]}}", status="research only")
+    assert "urinary symptoms" in measures_used(protocol)
