@@ -49,14 +49,15 @@ function badges(root, ends, x, low, high) {
   }
 }
 
-// series: { slot, letter, y, low?, high? } by day, the one in front last
+// series: { slot, letter, y, bands: [[low, high]] } by day, the one in front last
 export function lines(where, { series, top, step, weeks, unit, limit, day }) {
   const { root, x, y, width, height, days } = frame(where, { top, step, weeks, unit });
   const capped = (value) => y(inside(value, 0, top));
-  for (const { slot, low, high } of series) {
-    if (!low) continue;
-    const back = low.map((value, k) => `L${x(k).toFixed(1)} ${capped(value).toFixed(1)}`).reverse().join("");
-    root.append(svg("path", { class: `band fill-${slot}`, d: path(high, x, capped) + back + "Z" }));
+  for (const { slot, bands } of series) {
+    for (const [low, high] of bands) {
+      const back = low.map((value, k) => `L${x(k).toFixed(1)} ${capped(value).toFixed(1)}`).reverse().join("");
+      root.append(svg("path", { class: `band fill-${slot}`, d: path(high, x, capped) + back + "Z" }));
+    }
   }
   if (limit) {
     root.append(svg("line", { class: "limit", x1: LEFT, x2: width - RIGHT, y1: y(limit.at), y2: y(limit.at) }));

@@ -44,7 +44,7 @@ const letter = (regimen) => regimen.slot.toUpperCase();
 const numbersOf = (regimen) => known[regimen.protocol].numbers;
 const textOf = (regimen, number) => regimen.numbers[number.id] ?? number.own;
 const saidOf = (number, text) => number.choices.find((c) => c.text === text)?.said ?? text;
-const keyOf = (regimen) => JSON.stringify([regimen.protocol, Object.entries(regimen.numbers).sort(), weeks]);
+const keyOf = ({ protocol, numbers }) => JSON.stringify([protocol, Object.entries(numbers).sort(), weeks]);
 const resultOf = (regimen) => results.get(keyOf(regimen));
 const shownOf = (regimen) => resultOf(regimen) ?? regimen.last;
 const place = (number) => (["drug", "rules"].includes(number.group) ? "" : `${number.group}, `);
@@ -56,7 +56,7 @@ function changes(regimen) {
 }
 
 function decimal(value) {
-  const digits = Math.abs(value) >= 100 || Number.isInteger(value) ? 0 : Math.abs(value) < 1 && value !== 0 ? 2 : 1;
+  const digits = Math.abs(value) >= 20 ? 0 : Math.abs(value) < 1 ? 2 : 1;
   return value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: 0 });
 }
 
@@ -68,11 +68,12 @@ function moved() {
 }
 
 async function refresh() {
+  delete document.documentElement.dataset.rest;
   pending.abort();
   pending = new AbortController();
   const mine = ++turn, signal = pending.signal;
   const order = [active, ...regimens.filter((r) => r !== active)];
-  if (order.every((r) => resultOf(r)?.whole)) return settle();
+  if (order.every((r) => resultOf(r)?.whole)) return settle(mine, signal);
   busy(true);
   draw();
   try {
@@ -94,17 +95,39 @@ async function refresh() {
         draw();
       }
     }
-    settle();
+    settle(mine, signal);
   } finally {
     if (mine === turn) busy(false);
   }
 }
 
-function settle() {
+function settle(mine, signal) {
   busy(false);
   for (const regimen of regimens) if (resultOf(regimen)) regimen.refused = "";
   draw();
   if (story) tell();
+  ahead(mine, signal).finally(() => { if (mine === turn) document.documentElement.dataset.rest = "yes"; });
+}
+
+// while nobody waits: the first patients one step to either side of the slider moved last, so that a step is drawn at once
+async function ahead(mine, signal) {
+  const number = numbersOf(active).find((n) => n.id === active.touched);
+  if (!number) return;
+  const at = number.choices.findIndex((c) => c.text === textOf(active, number));
+  for (const choice of [number.choices[at + 1], number.choices[at - 1]].filter(Boolean)) {
+    const next = { protocol: active.protocol, numbers: withNumber(active, number, choice.text) };
+    if (resultOf(next)) continue;
+    try {
+      keep(keyOf(next), await ask("respond", { ...next, weeks, everybody: false, page, turn: mine }, signal));
+    } catch {
+      return; // refused or no longer wanted: the slider will tell
+    }
+  }
+}
+
+function withNumber(regimen, number, text) {
+  const { [number.id]: _, ...others } = regimen.numbers;
+  return text === number.own ? others : { ...others, [number.id]: text };
 }
 
 function keep(key, found) {
@@ -160,9 +183,10 @@ function curves(shown) {
   const order = [...shown.filter((r) => r !== active), ...shown.filter((r) => r === active)];
   const of = (name, band) => order.map((r) => {
     const found = shownOf(r);
-    return { slot: r.slot, letter: letter(r), y: found[name], ...(band && r === active ? { low: found.low, high: found.high } : {}) };
+    const bands = band && r === active ? [[found.low, found.high], [found.lower, found.upper]] : [];
+    return { slot: r.slot, letter: letter(r), y: found[name], bands };
   });
-  lines($("madrs"), { series: of("median", true), top: 50, step: 10, weeks, day, limit: { at: 12, said: "remission" } });
+  lines($("madrs"), { series: of("median", true), top: 60, step: 20, weeks, day, limit: { at: 12, said: "remission" } });
   lines($("remission"), { series: of("remission"), top: 100, step: 25, weeks, day, unit: " %" });
   lines($("response"), { series: of("response"), top: 100, step: 25, weeks, day, unit: " %" });
   const end = 7 * weeks;
@@ -191,10 +215,10 @@ function readings(shown) {
   const rows = shown.map((r) => {
     const f = shownOf(r);
     return make("tr", {}, head(r),
-      make("td", {}, `${f.median[day].toFixed(0)} `, make("span", { class: "quiet" }, `${f.low[day].toFixed(0)} to ${f.high[day].toFixed(0)}`)),
+      make("td", {}, `${f.median[day].toFixed(0)} `, make("span", { class: "quiet" }, `(${f.low[day].toFixed(0)} to ${f.high[day].toFixed(0)})`)),
       make("td", {}, f.mean[day].toFixed(1)), make("td", {}, `${f.remission[day].toFixed(0)} %`), make("td", {}, `${f.response[day].toFixed(0)} %`));
   });
-  $("readings").replaceChildren(heads(["", "MADRS, median and 90 %", "mean", "in remission", "responding"]), make("tbody", {}, ...rows));
+  $("readings").replaceChildren(heads(["Regimen", "MADRS, median (90 %)", "mean", "in remission", "responding"]), make("tbody", {}, ...rows));
 }
 
 function ceiling(value) {
@@ -223,7 +247,8 @@ function outcomes(shown) {
   $("outcomes").replaceChildren(...boxes);
   for (const [where, what] of drawn) strip(where, what);
   const kinds = [...new Set(first.map((o) => o.contains))];
-  $("contains").textContent = "Dot and bar: " + kinds.map((k) => `${first.filter((o) => o.contains === k).map((o) => o.label.toLowerCase().replace("mmhg", "mmHg")).join(", ")}: ${k}`).join("; ") + ". The uncertainty of the model's parameters is not in them.";
+  const labels = (kind) => first.filter((o) => o.contains === kind).map((o, k) => (k ? o.label[0].toLowerCase() + o.label.slice(1) : o.label));
+  $("contains").textContent = `${kinds.map((k) => `${labels(k).join(", ")}: ${k}.`).join(" ")} The uncertainty of the model's parameters is in none of them.`;
 }
 
 function warnings(shown) {
@@ -259,7 +284,7 @@ function table(shown) {
 function tabs() {
   const made = regimens.map((r) => {
     const name = `Regimen ${letter(r)}: ${[r.protocol, ...changes(r)].join("; ")}`;
-    const tab = make("span", { class: "tab" }, make("button", { type: "button", "aria-pressed": r === active, "aria-label": name, title: name, "data-slot": r.slot, onclick: () => choose(r) }, swatch(r.slot), letter(r)));
+    const tab = make("span", { class: "tab" }, make("button", { type: "button", "aria-pressed": String(r === active), "aria-label": name, title: name, "data-slot": r.slot, onclick: () => choose(r) }, swatch(r.slot), letter(r)));
     if (regimens.length > 1) tab.append(make("button", { type: "button", class: "out", "aria-label": `Remove regimen ${letter(r)}`, onclick: () => remove(r) }, "×"));
     return tab;
   });
@@ -311,9 +336,8 @@ function knob(number, k) {
   };
   slider.value = number.choices.findIndex((c) => c.text === textOf(active, number));
   slider.addEventListener("input", () => {
-    const { text } = number.choices[slider.value];
-    if (text === number.own) delete active.numbers[number.id];
-    else active.numbers[number.id] = text;
+    active.numbers = withNumber(active, number, number.choices[slider.value].text);
+    active.touched = number.id;
     active.refused = "";
     show();
     names();
@@ -330,7 +354,7 @@ function controls() {
   for (const group of new Set(numbers.map((n) => n.group))) {
     const mine = made.filter(([n]) => n.group === group).map(([, box]) => box);
     if (group === "rules") boxes.push(make("details", { open: openRules }, make("summary", {}, "Numbers in its rules"), ...mine));
-    else boxes.push(make("div", { role: "group", "aria-label": group }, make("h3", {}, group === "drug" ? "Drug" : group), ...mine));
+    else boxes.push(make("div", { role: "group", "aria-label": group === "drug" ? known[active.protocol].drug : group }, make("h3", {}, group === "drug" ? known[active.protocol].drug : group), ...mine));
   }
   $("knobs").replaceChildren(...boxes);
   $("knobs").querySelector("details")?.addEventListener("toggle", (e) => { openRules = e.target.open; });
@@ -372,7 +396,7 @@ $("protocol").addEventListener("change", async (event) => {
     event.target.value = regimen.protocol;
     return draw();
   }
-  Object.assign(regimen, { protocol: name, numbers: {}, refused: "" });
+  Object.assign(regimen, { protocol: name, numbers: {}, refused: "", last: undefined });
   if (regimen === active) choose(regimen);
 });
 
@@ -427,7 +451,7 @@ function drawStory() {
   const used = [...new Set(story.visits.map((v) => v.action))];
   const marks = { give: "● given", hold: "○ held", missed: "| did not come", stop: "× stopped" };
   $("story").replaceChildren(
-    make("p", {}, swatch(story.slot), ` Patient ${story.patient} under regimen ${story.slot.toUpperCase()}: ${story.about}. ${count(story.visits)}`),
+    make("p", { class: "who" }, swatch(story.slot), `Patient ${story.patient} under regimen ${story.slot.toUpperCase()}: ${story.about}. ${count(story.visits)}`),
     chart,
     make("p", { class: "quiet" }, `MADRS by week; at the bottom, visits: ${used.map((a) => marks[a]).join(", ")}.`),
     make("ol", { class: "visits" }, ...visits));

@@ -126,7 +126,9 @@ def changed(protocol: Protocol, numbers: Mapping[str, str], name: str | None = N
     if protocol.status == "catalogue":
         head["status"] = "research only"
     if moved:
-        said = "; ".join(f"{knob.place}{knob.label} {knob.said(knob.own)} → {knob.said(t)}" for knob, t in moved.items())
+        said = "; ".join(
+            f"{knob.place}{knob.label} {knob.said(knob.own)} → {knob.said(t)}" for knob, t in moved.items()
+        )
         head["title"] = f"{protocol.title} (changed)"
         head["summary"] = f"Changed from {protocol.name} {protocol.version} in the explorer: {said}."
     return _checked(document.model_copy(update=head))
@@ -182,7 +184,7 @@ def _read(document: Protocol, path: Path, text: str) -> Any:
         return gaps if last == "every" else gaps[0]
     if last == "value":
         comparison: Comparison = _at(document, path[:-1])
-        return parse(text, MEASURES[comparison.measure])
+        return parse(text, MEASURES[comparison.measure])  # pyright: ignore[reportArgumentType]  a checked document
     return parse(text, "dose")
 
 
@@ -204,9 +206,7 @@ def _of_phases(protocol: Protocol) -> Iterator[Knob]:
         path: Path = ("phases", k)
         drug = phase.drug or protocol.drug
         if phase.dose is not None and drug:
-            yield Knob(
-                (*path, "dose"), phase.name, "dose", str(phase.dose), _doses(protocol, drug, phase.dose)
-            )
+            yield Knob((*path, "dose"), phase.name, "dose", str(phase.dose), _doses(protocol, drug, phase.dose))
         elif phase.dose_by_session is None and phase.drug and phase.drug.dose:
             own = phase.drug.dose
             yield Knob((*path, "drug", "dose"), phase.name, "dose", str(own), _doses(protocol, phase.drug, own))

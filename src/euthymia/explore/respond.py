@@ -8,13 +8,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
 
 from euthymia.course import between, visits
-from euthymia.course.outcomes import PATIENTS
 from euthymia.course.ruled import Followed, RuledCourse, check, under_rules
 from euthymia.course.simulate import beyond_evidence
 from euthymia.course.variants import Variants
@@ -35,8 +35,10 @@ KEPT = 48
 """Regimens whose patients are kept."""
 HIGH_SBP = 180.0
 BAND = (0.05, 0.5, 0.95)
-CHANCE = "90 %: chance among so many patients"
-MEAN = "mean; 90 % of patients"
+HALF = (0.25, 0.75)
+PATIENTS = "median, and 90 % of virtual patients"
+MEAN = "mean, and 90 % of virtual patients"
+CHANCE = "share, and 90 % of what chance among so many patients may bring"
 
 
 class Stale(Exception):
@@ -93,7 +95,9 @@ class Explorer:
         if name == self.start.name:
             return self.start
         if name not in catalogue():
-            raise UserError(f"no protocol is called {name[:60]!r}; allowed: the one given at the start and the catalogue.")
+            raise UserError(
+                f"no protocol is called {name[:60]!r}; allowed: the one given at the start and the catalogue."
+            )
         return load(name)
 
     def numbers(self, name: str) -> tuple[Protocol, tuple[Knob, ...]]:
@@ -167,9 +171,10 @@ class Explorer:
         with self._one_at_a_time:
             kept = self._kept.get(key) or _Kept([])
             if kept.patients < wanted:
+                _simulable(document, self.people.population)
                 calendar = schedule(document, DAY_H * 7 * weeks)
                 cuts = [c for c in (0, min(FIRST, self.patients), self.patients) if c <= wanted]
-                for low, high in zip(cuts, cuts[1:], strict=False):
+                for low, high in pairwise(cuts):
                     if low < kept.patients or low == high:
                         continue
                     found, warnings = under_rules(
@@ -217,11 +222,11 @@ def _unless(stale: Callable[[], bool]) -> Callable[[int, int], None]:
 
 
 def _curves(kept: _Kept, people: Patients) -> dict[str, Any]:
-    """By day: MADRS (mean, median, 90 % of patients) and shares of patients (%)."""
+    """By day: MADRS (mean, median, 90 % of patients and their middle half) and shares of patients (%)."""
     madrs = np.concatenate([part.values["MADRS"] for part in kept.parts])
     baseline = np.asarray(people.baseline_madrs)[:, None]
     ill = baseline > 0
-    low, median, high = np.quantile(madrs, BAND, axis=0)
+    low, lower, median, upper, high = np.quantile(madrs, (BAND[0], HALF[0], BAND[1], HALF[1], BAND[2]), axis=0)
     responds = (madrs <= (1 - RESPONSE_PERCENT / 100) * baseline) & ill
     responds[:, 0] = False
     made = {
@@ -229,6 +234,8 @@ def _curves(kept: _Kept, people: Patients) -> dict[str, Any]:
         "median": median,
         "low": low,
         "high": high,
+        "lower": lower,
+        "upper": upper,
         "remission": 100 * ((madrs <= REMISSION_MADRS) & ill).mean(0),
         "response": 100 * responds.mean(0),
     }
@@ -242,9 +249,7 @@ def _outcomes(kept: _Kept) -> list[dict[str, Any]]:
     n = len(table)
     given = ledger.filter(pl.col("action") == "give")
     per = table.select("patient").join(
-        given.group_by("patient").agg(
-            pl.len().alias("given"), (pl.col("highest SBP") >= HIGH_SBP).sum().alias("high")
-        ),
+        given.group_by("patient").agg(pl.len().alias("given"), (pl.col("highest SBP") >= HIGH_SBP).sum().alias("high")),
         on="patient",
         how="left",
     )
@@ -266,11 +271,11 @@ def _outcomes(kept: _Kept) -> list[dict[str, Any]]:
     if never:
         ended["note"] = f"{100 * never / n:.0f} % before a first session"
     return [
-        row("remission", "Days in remission", "days", table["days in remission"].to_numpy()),
-        row("sessions", "Sessions given", "sessions", given_n),
+        row("remission", "Days in remission", "", table["days in remission"].to_numpy()),
+        row("sessions", "Sessions given", "", given_n),
         row("dose", "Cumulative dose", "mg", table["cumulative dose mg"].to_numpy()),
         row("cadss", "Highest dissociation", "CADSS", table["peak dissociation CADSS"].to_numpy()),
-        row("pressure", f"Sessions at or above {HIGH_SBP:g} mmHg systolic", "sessions", high_n, mean=True),
+        row("pressure", f"Sessions at or above {HIGH_SBP:g} mmHg systolic", "per patient", high_n, mean=True),
         ended | {"value": round(100 * stopped / n, 2), "low": round(low, 2), "high": round(high, 2)},
     ]
 

@@ -22,7 +22,8 @@ THREADS = 6
 def serve(protocol: str, port: int, patients: int, seed: int, ready: Callable[[str], None]) -> None:
     """Answer until interrupted. ready: told the address, with the token of this run behind the #.
 
-    protocol: a name in the catalogue, or a file; port: 0 for any that is free. Raises UserError for what cannot be done.
+    protocol: a name in the catalogue, or a file; port: 0 for any that is free. Raises UserError, in one sentence, for
+    what cannot be done.
     """
     document = load(protocol)
     token = secrets.token_urlsafe(32)
@@ -39,7 +40,7 @@ def serve(protocol: str, port: int, patients: int, seed: int, ready: Callable[[s
         )
     except OSError as error:
         raise UserError(
-            f"port {port} cannot be used ({error.strerror or error}); give another by --port, or 0 for any that is free."
+            f"port {port} cannot be used ({error.strerror or error}); give another by --port, or 0 for any free one."
         ) from None
     settings.EXPLORER_PORT = server.effective_port  # pyright: ignore[reportAttributeAccessIssue]
     # what has to be compiled compiles while the page opens

@@ -37,7 +37,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-TOKEN_HEADER = "X-Euthymia-Token"
+TOKEN_HEADER = "HTTP_X_EUTHYMIA_TOKEN"
 REFUSED, STALE = 422, 409
 
 
@@ -58,13 +58,13 @@ def _denied(request: HttpRequest) -> HttpResponse | None:
     own = f"127.0.0.1:{settings.EXPLORER_PORT}"
     if request.META.get("HTTP_HOST") != own:
         return _said(f"this is answered at {own} only.", 403)
-    if request.headers.get("Origin", f"http://{own}") != f"http://{own}":
+    if request.META.get("HTTP_ORIGIN", f"http://{own}") != f"http://{own}":
         return _said("this is answered to its own page only.", 403)
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+    if request.META.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none"):
         return _said("this is answered to its own page only.", 403)
     if request.path in FILES and request.method == "GET":
         return None
-    given = request.headers.get(TOKEN_HEADER, "")
+    given = request.META.get(TOKEN_HEADER, "")
     if not compare_digest(given.encode(), settings.EXPLORER_TOKEN.encode()):
         return _said("open the address that `euthymia explore` printed: the token of this run is missing.", 403)
     return None
@@ -116,6 +116,7 @@ def _numbers(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
         "name": document.name,
         "title": document.title,
         "population": document.population,
+        "drug": f"{document.drug.compound}, {document.drug.route}" if document.drug else "",
         "numbers": [
             {
                 "id": knob.id,
