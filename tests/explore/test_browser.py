@@ -100,6 +100,7 @@ def test_up_to_four_regimens_stand_side_by_side_and_differ_in_more_than_colour(s
     assert len(styles) == len(dashes) == 4
     assert len({seen.curve(slot) for slot in "abcd"}) == 4
     assert seen.page.locator("#readings tbody tr").count() == 4
+    seen.page.locator("[data-slot=b]").click()
     seen.page.get_by_role("button", name="Remove regimen B").click()
     seen.settle()
     assert seen.page.locator("#madrs .lines .of-b").count() == 0 and seen.page.locator("#compare").count() == 1

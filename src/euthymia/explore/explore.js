@@ -6,6 +6,7 @@ const MOST = 4;
 const SLOTS = ["a", "b", "c", "d"];
 const MARKS = { give: "given", hold: "held", stop: "stopped", missed: "did not come" };
 const $ = (id) => document.getElementById(id);
+const refused = $("refused");
 
 // of this run, behind the # of the address; kept for this tab alone and taken out of sight
 const given = location.hash.slice(1);
@@ -80,7 +81,7 @@ async function refresh() {
     for (const everybody of [false, true]) {
       for (const regimen of order) {
         const before = resultOf(regimen);
-        if (before && (before.whole || !everybody)) continue;
+        if (before ? before.whole || !everybody : everybody) continue; // done, or refused a moment ago
         const key = keyOf(regimen);
         const { protocol, numbers } = regimen;
         try {
@@ -145,7 +146,7 @@ function busy(is) {
 function draw() {
   for (const regimen of regimens) if (resultOf(regimen)) regimen.last = resultOf(regimen);
   const shown = regimens.filter((r) => shownOf(r)?.weeks === weeks);
-  $("refused").textContent = active.refused ?? "";
+  refused.textContent = active.refused ?? "";
   $("main").classList.toggle("unsure", Boolean(active.refused));
   for (const part of document.querySelectorAll(".curve, .rest")) part.classList.toggle("old", !resultOf(active));
   tabs();
@@ -285,7 +286,7 @@ function tabs() {
   const made = regimens.map((r) => {
     const name = `Regimen ${letter(r)}: ${[r.protocol, ...changes(r)].join("; ")}`;
     const tab = make("span", { class: "tab" }, make("button", { type: "button", "aria-pressed": String(r === active), "aria-label": name, title: name, "data-slot": r.slot, onclick: () => choose(r) }, swatch(r.slot), letter(r)));
-    if (regimens.length > 1) tab.append(make("button", { type: "button", class: "out", "aria-label": `Remove regimen ${letter(r)}`, onclick: () => remove(r) }, "×"));
+    if (regimens.length > 1 && r === active) tab.append(make("button", { type: "button", class: "out", "aria-label": `Remove regimen ${letter(r)}`, onclick: () => remove(r) }, "×"));
     return tab;
   });
   if (regimens.length < MOST) made.push(make("span", { class: "tab" }, make("button", { type: "button", id: "compare", onclick: compare }, regimens.length > 1 ? "+" : "+ Compare", ...(regimens.length > 1 ? [make("span", { class: "sr" }, " Compare another regimen")] : []))));
@@ -338,6 +339,7 @@ function knob(number, k) {
   slider.addEventListener("input", () => {
     active.numbers = withNumber(active, number, number.choices[slider.value].text);
     active.touched = number.id;
+    box.after(refused);
     active.refused = "";
     show();
     names();
@@ -357,6 +359,7 @@ function controls() {
     else boxes.push(make("div", { role: "group", "aria-label": group === "drug" ? known[active.protocol].drug : group }, make("h3", {}, group === "drug" ? known[active.protocol].drug : group), ...mine));
   }
   $("knobs").replaceChildren(...boxes);
+  $("knobs").after(refused);
   $("knobs").querySelector("details")?.addEventListener("toggle", (e) => { openRules = e.target.open; });
   names();
 }
