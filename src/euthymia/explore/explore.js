@@ -1,7 +1,7 @@
 // The explorer's page: keeps the regimens, asks this machine what patients do under them, and draws it.
 import { lines, patient as drawPatient, strip, swatch } from "./draw.js";
 
-const WAIT_MS = 40;
+const WAIT_MS = 40, LONG_MS = 2000;
 const MOST = 4;
 const SLOTS = ["a", "b", "c", "d"];
 const MARKS = { give: "given", hold: "held", stop: "stopped", missed: "did not come" };
@@ -77,6 +77,9 @@ async function refresh() {
   if (order.every((r) => resultOf(r)?.whole)) return settle(mine, signal);
   busy(true);
   draw();
+  setTimeout(() => {
+    if (mine === turn && !resultOf(active) && !active.refused) $("state").textContent = "a way of giving the drug is compiled once, some seconds …";
+  }, LONG_MS);
   try {
     for (const everybody of [false, true]) {
       for (const regimen of order) {

@@ -31,8 +31,8 @@ WEEKS = (12, 26, 52)
 FIRST = 128
 """Patients simulated before anything is drawn."""
 SMALL_BATCH = 128
-KEPT = 48
-"""Regimens whose patients are kept."""
+KEPT, KEPT_PATIENTS = 48, 24_000
+"""Regimens that are kept, and patients of all of them."""
 HIGH_SBP = 180.0
 BAND = (0.05, 0.5, 0.95)
 HALF = (0.25, 0.75)
@@ -192,7 +192,7 @@ class Explorer:
                     self._kept[key] = kept
             self._kept[key] = kept
             self._kept.move_to_end(key)
-            while len(self._kept) > KEPT:
+            while len(self._kept) > max(4, min(KEPT, KEPT_PATIENTS // self.patients)):
                 self._kept.popitem(last=False)
             return kept
 
