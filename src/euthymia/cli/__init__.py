@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from euthymia.course.result import Course
 
 POPULATIONS = "TRD, MDD, healthy, bipolar depression, rapid cycling bipolar depression, bipolar euthymia"
+MOST_EXPLORED = 5_000
 INTERRUPTED = 130  # the exit code shells give to Ctrl-C
 
 app = typer.Typer(
@@ -375,6 +376,30 @@ def ask(
     page, table = out / f"{answer.name}.html", out / f"{answer.name}.csv"
     write_whole(table, lambda p: answer.table().write_csv(p))
     print(f"\nPage: {write_answer(answer, page)}\nData: {table}")
+
+
+@app.command()
+def explore(
+    protocol: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or a file.")] = "ketamine-iv-trd",
+    patients: Patients = 500,
+    seed: Seed = 1,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 for any that is free.")] = 8642,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Move dose, spacing and duration of a protocol on a local page, and watch virtual patients respond."""
+    if not 1 <= patients <= MOST_EXPLORED:
+        raise UserError(f"--patients must be 1 to {MOST_EXPLORED:,} to explore, got {patients:,}.")
+    use_compilation_cache()
+    from euthymia.explore.server import serve
+
+    def ready(address: str) -> None:
+        print(f"Explorer: {address}\n(Ctrl-C ends it. Nothing leaves this machine.)\n{DISCLAIMER}", flush=True)
+        if open_page:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    serve(protocol, port, patients, seed, ready)
 
 
 @app.command()

@@ -1,0 +1,492 @@
+// The explorer's page: keeps the regimens, asks this machine what patients do under them, and draws it.
+import { lines, patient as drawPatient, strip, swatch } from "./draw.js";
+
+const WAIT_MS = 40, LONG_MS = 2000;
+const MOST = 4;
+const SLOTS = ["a", "b", "c", "d"];
+const MARKS = { give: "given", hold: "held", stop: "stopped", missed: "did not come" };
+const $ = (id) => document.getElementById(id);
+const refused = $("refused");
+
+// of this run, behind the # of the address; kept for this tab alone and taken out of sight
+const given = location.hash.slice(1);
+if (given.length > 20) sessionStorage.setItem("token", given);
+if (location.hash) history.replaceState(null, "", location.pathname);
+
+const page = crypto.randomUUID();
+const known = {};       // numbers of a protocol, by name
+const results = new Map(); // what came back, by regimen and weeks; the oldest goes first
+let facts, regimens = [], active, weeks, day, turn = 0, pending = new AbortController(), timer, story;
+
+async function ask(what, question = {}, signal = undefined) {
+  const answer = await fetch(what, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-Euthymia-Token": sessionStorage.getItem("token") ?? "" },
+    body: JSON.stringify(question),
+    signal,
+  });
+  const said = await answer.json();
+  if (!answer.ok) throw Object.assign(new Error(said.said), { refused: true, status: answer.status });
+  return said;
+}
+
+function make(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (value === true) made.setAttribute(key, "");
+    else if (value !== false && value != null) made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+const letter = (regimen) => regimen.slot.toUpperCase();
+const numbersOf = (regimen) => known[regimen.protocol].numbers;
+const textOf = (regimen, number) => regimen.numbers[number.id] ?? number.own;
+const saidOf = (number, text) => number.choices.find((c) => c.text === text)?.said ?? text;
+const keyOf = ({ protocol, numbers }) => JSON.stringify([protocol, Object.entries(numbers).sort(), weeks]);
+const resultOf = (regimen) => results.get(keyOf(regimen));
+const shownOf = (regimen) => resultOf(regimen) ?? regimen.last;
+const place = (number) => (["drug", "rules"].includes(number.group) ? "" : `${number.group}, `);
+
+function changes(regimen) {
+  return numbersOf(regimen)
+    .filter((n) => textOf(regimen, n) !== n.own)
+    .map((n) => `${place(n)}${n.label} ${saidOf(n, textOf(regimen, n))}`);
+}
+
+function decimal(value) {
+  const digits = Math.abs(value) >= 20 ? 0 : Math.abs(value) < 1 ? 2 : 1;
+  return value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: 0 });
+}
+
+// ---------------------------------------------------------------- asking
+
+function moved() {
+  clearTimeout(timer);
+  timer = setTimeout(refresh, resultOf(active) ? 0 : WAIT_MS);
+}
+
+async function refresh() {
+  delete document.documentElement.dataset.rest;
+  pending.abort();
+  pending = new AbortController();
+  const mine = ++turn, signal = pending.signal;
+  const order = [active, ...regimens.filter((r) => r !== active)];
+  if (order.every((r) => resultOf(r)?.whole)) return settle(mine, signal);
+  busy(true);
+  draw();
+  setTimeout(() => {
+    if (mine === turn && !resultOf(active) && !active.refused) $("state").textContent = "a way of giving the drug is compiled once, some seconds …";
+  }, LONG_MS);
+  try {
+    for (const everybody of [false, true]) {
+      for (const regimen of order) {
+        const before = resultOf(regimen);
+        if (before ? before.whole || !everybody : everybody) continue; // done, or refused a moment ago
+        const key = keyOf(regimen);
+        const { protocol, numbers } = regimen;
+        try {
+          const found = await ask("respond", { protocol, numbers, weeks, everybody, page, turn: mine }, signal);
+          keep(key, found);
+          regimen.refused = "";
+        } catch (error) {
+          if (error.name === "AbortError" || error.status === 409) return;
+          regimen.refused = error.message;
+        }
+        if (mine !== turn) return;
+        draw();
+      }
+    }
+    settle(mine, signal);
+  } finally {
+    if (mine === turn) busy(false);
+  }
+}
+
+function settle(mine, signal) {
+  busy(false);
+  for (const regimen of regimens) if (resultOf(regimen)) regimen.refused = "";
+  draw();
+  if (story) tell();
+  ahead(mine, signal).finally(() => { if (mine === turn) document.documentElement.dataset.rest = "yes"; });
+}
+
+// while nobody waits: the first patients one step to either side of the slider moved last, so that a step is drawn at once
+async function ahead(mine, signal) {
+  const number = numbersOf(active).find((n) => n.id === active.touched);
+  if (!number) return;
+  const at = number.choices.findIndex((c) => c.text === textOf(active, number));
+  for (const choice of [number.choices[at + 1], number.choices[at - 1]].filter(Boolean)) {
+    const next = { protocol: active.protocol, numbers: withNumber(active, number, choice.text) };
+    if (resultOf(next)) continue;
+    try {
+      keep(keyOf(next), await ask("respond", { ...next, weeks, everybody: false, page, turn: mine }, signal));
+    } catch {
+      return; // refused or no longer wanted: the slider will tell
+    }
+  }
+}
+
+function withNumber(regimen, number, text) {
+  const { [number.id]: _, ...others } = regimen.numbers;
+  return text === number.own ? others : { ...others, [number.id]: text };
+}
+
+function keep(key, found) {
+  results.delete(key);
+  results.set(key, found);
+  if (results.size > 96) results.delete(results.keys().next().value);
+}
+
+function busy(is) {
+  $("main").setAttribute("aria-busy", is);
+}
+
+// ---------------------------------------------------------------- drawing
+
+function draw() {
+  for (const regimen of regimens) if (resultOf(regimen)) regimen.last = resultOf(regimen);
+  const shown = regimens.filter((r) => shownOf(r)?.weeks === weeks);
+  refused.textContent = active.refused ?? "";
+  $("main").classList.toggle("unsure", Boolean(active.refused));
+  for (const part of document.querySelectorAll(".curve, .rest")) part.classList.toggle("old", !resultOf(active));
+  tabs();
+  words(shown);
+  if (shown.length) {
+    curves(shown);
+    readings(shown);
+    outcomes(shown);
+    table(shown);
+  }
+  warnings(shown);
+  document.documentElement.dataset.drawn = `${keyOf(active)} ${resultOf(active)?.patients ?? 0}`;
+}
+
+function words(shown) {
+  const name = known[active.protocol];
+  $("title").textContent = name.title;
+  document.title = `${name.title} – Euthymia explorer`;
+  const found = resultOf(active);
+  $("state").textContent = found
+    ? `${found.patients.toLocaleString("en")} ${found.whole ? "" : `of ${facts.patients.toLocaleString("en")} `}virtual patients`
+    : active.refused ? "the last regimen that could be simulated" : "simulating …";
+  if (found?.whole) {
+    const [days, sessions] = found.outcomes, end = found.remission.length - 1;
+    const moved = changes(active);
+    const who = regimens.length > 1 ? `Regimen ${letter(active)}` : active.protocol;
+    $("lead").textContent =
+      `${who}${moved.length ? `, with ${moved.join("; ")}` : ", as the protocol has it"}: ` +
+      `${found.remission[end].toFixed(0)} % of virtual patients are in remission in week ${weeks}; the median patient has ` +
+      `${decimal(days.value)} days in remission from ${decimal(sessions.value)} session${sessions.value === 1 ? "" : "s"}.`;
+  }
+}
+
+function curves(shown) {
+  const order = [...shown.filter((r) => r !== active), ...shown.filter((r) => r === active)];
+  const of = (name, band) => order.map((r) => {
+    const found = shownOf(r);
+    const bands = band && r === active ? [[found.low, found.high], [found.lower, found.upper]] : [];
+    return { slot: r.slot, letter: letter(r), y: found[name], bands };
+  });
+  lines($("madrs"), { series: of("median", true), top: 60, step: 20, weeks, day, limit: { at: 12, said: "remission" } });
+  lines($("remission"), { series: of("remission"), top: 100, step: 25, weeks, day, unit: " %" });
+  lines($("response"), { series: of("response"), top: 100, step: 25, weeks, day, unit: " %" });
+  const end = 7 * weeks;
+  for (const [id, name, unit] of [["madrs", "median", "points"], ["remission", "remission", "%"], ["response", "response", "%"]]) {
+    const said = shown.map((r) => `regimen ${letter(r)} from ${shownOf(r)[name][0]} to ${shownOf(r)[name][end]} ${unit}`).join("; ");
+    $(id).setAttribute("aria-label", `${name} by week: ${said}. The table below has the numbers.`);
+  }
+}
+
+function heads(names) {
+  return make("thead", {}, make("tr", {}, ...names.map((n) => make("th", { scope: "col" }, n))));
+}
+
+function head(regimen) {
+  return make("th", { scope: "row" }, swatch(regimen.slot), letter(regimen));
+}
+
+function readings(shown) {
+  const slider = $("day");
+  slider.max = 7 * weeks;
+  slider.value = day;
+  fill(slider);
+  const said = `day ${day}${day % 7 ? "" : `, the end of week ${day / 7}`}`;
+  $("day-said").textContent = said;
+  slider.setAttribute("aria-valuetext", said);
+  const rows = shown.map((r) => {
+    const f = shownOf(r);
+    return make("tr", {}, head(r),
+      make("td", {}, `${f.median[day].toFixed(0)} `, make("span", { class: "quiet" }, `(${f.low[day].toFixed(0)} to ${f.high[day].toFixed(0)})`)),
+      make("td", {}, f.mean[day].toFixed(1)), make("td", {}, `${f.remission[day].toFixed(0)} %`), make("td", {}, `${f.response[day].toFixed(0)} %`));
+  });
+  $("readings").replaceChildren(heads(["Regimen", "MADRS, median (90 %)", "mean", "in remission", "responding"]), make("tbody", {}, ...rows));
+}
+
+function ceiling(value) {
+  const size = 10 ** Math.floor(Math.log10(value || 1));
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((k) => k * size).find((k) => k >= value - 1e-9);
+}
+
+function outcomes(shown) {
+  const first = shownOf(shown[0]).outcomes;
+  $("over").textContent = `over ${weeks} weeks`;
+  const drawn = [];
+  const boxes = first.map(({ id, label, unit }, k) => {
+    const all = shown.map((r) => [r, shownOf(r).outcomes[k]]);
+    const top = id === "stopped" ? 100 : Math.max(ceiling(Math.max(...all.map(([, o]) => o.high))), 1);
+    const rows = all.map(([r, o]) => {
+      const line = make("div", { class: "strip" });
+      drawn.push([line, { slot: r.slot, value: o.value, low: o.low, high: o.high, top }]);
+      const said = make("div", { class: "say" }, make("b", {}, decimal(o.value)), make("span", { class: "quiet" }, `${decimal(o.low)} to ${decimal(o.high)}`));
+      const row = make("div", { class: `one${shown.length > 1 ? "" : " only"}` });
+      if (shown.length > 1) row.append(make("span", { class: "letter" }, letter(r)));
+      row.append(make("div", {}, said, line, ...(o.note ? [make("span", { class: "quiet note" }, o.note)] : [])));
+      return row;
+    });
+    return make("div", { class: "outcome" }, make("h3", {}, `${label} `, make("span", { class: "quiet" }, unit)), ...rows);
+  });
+  $("outcomes").replaceChildren(...boxes);
+  for (const [where, what] of drawn) strip(where, what);
+  const kinds = [...new Set(first.map((o) => o.contains))];
+  const labels = (kind) => first.filter((o) => o.contains === kind).map((o, k) => (k ? o.label[0].toLowerCase() + o.label.slice(1) : o.label));
+  $("contains").textContent = `${kinds.map((k) => `${labels(k).join(", ")}: ${k}.`).join(" ")} The uncertainty of the model's parameters is in none of them.`;
+}
+
+function warnings(shown) {
+  const boxes = shown.map((r) => {
+    const said = [...shownOf(r).warnings];
+    const info = known[r.protocol];
+    if (info.population !== facts.population) said.push(`written for ${info.population}; shown in patients with ${facts.population}`);
+    return make("div", { class: "doubt" }, swatch(r.slot), make("ul", {},
+      make("li", {}, make("strong", {}, `${letter(r)}: ${r.protocol}`), changes(r).length ? `, changed: ${changes(r).join("; ")}` : ""),
+      ...(said.length ? said : ["nothing beyond the limits below"]).map((s) => make("li", {}, `${s.replace(/\.$/, "")}.`))));
+  });
+  const designs = new Set(shown.map((r) => shownOf(r).design));
+  if (designs.size > 1) boxes.unshift(make("p", { class: "device", role: "note" }, "Their designs differ (what patients expect, where they are treated), and design moves response more than the dose does: this is no contest between drugs."));
+  $("warnings").replaceChildren(...boxes);
+  $("same").textContent = `All regimens meet the same ${facts.patients.toLocaleString("en")} virtual patients (${facts.population}, random numbers in common), so that a difference between two curves is not chance between people.`;
+}
+
+function table(shown) {
+  const rows = [];
+  for (let week = 0; week <= weeks; week += weeks > 26 ? 4 : weeks > 12 ? 2 : 1) {
+    for (const r of shown) {
+      const f = shownOf(r), k = 7 * week;
+      rows.push(make("tr", {}, make("th", { scope: "row" }, `${week}`), make("td", {}, letter(r)), make("td", {}, f.mean[k].toFixed(1)),
+        make("td", {}, f.median[k].toFixed(1)), make("td", {}, `${f.low[k].toFixed(0)} to ${f.high[k].toFixed(0)}`),
+        make("td", {}, f.remission[k].toFixed(0)), make("td", {}, f.response[k].toFixed(0))));
+    }
+  }
+  $("table").replaceChildren(heads(["Week", "Regimen", "MADRS, mean", "median", "90 % of patients", "in remission, %", "responding, %"]), make("tbody", {}, ...rows));
+}
+
+// ---------------------------------------------------------------- regimens and their numbers
+
+function tabs() {
+  const made = regimens.map((r) => {
+    const name = `Regimen ${letter(r)}: ${[r.protocol, ...changes(r)].join("; ")}`;
+    const tab = make("span", { class: "tab" }, make("button", { type: "button", "aria-pressed": String(r === active), "aria-label": name, title: name, "data-slot": r.slot, onclick: () => choose(r) }, swatch(r.slot), letter(r)));
+    if (regimens.length > 1 && r === active) tab.append(make("button", { type: "button", class: "out", "aria-label": `Remove regimen ${letter(r)}`, onclick: () => remove(r) }, "×"));
+    return tab;
+  });
+  if (regimens.length < MOST) made.push(make("span", { class: "tab" }, make("button", { type: "button", id: "compare", onclick: compare }, regimens.length > 1 ? "+" : "+ Compare", ...(regimens.length > 1 ? [make("span", { class: "sr" }, " Compare another regimen")] : []))));
+  const focused = document.activeElement?.dataset?.slot;
+  $("tabs").replaceChildren(...made);
+  if (focused) $("tabs").querySelector(`[data-slot=${focused}]`)?.focus();
+}
+
+function compare() {
+  const slot = SLOTS.find((s) => !regimens.some((r) => r.slot === s));
+  regimens.push({ ...active, slot, numbers: { ...active.numbers } });
+  regimens.sort((a, b) => (a.slot < b.slot ? -1 : 1));
+  choose(regimens.find((r) => r.slot === slot));
+  $("tabs").querySelector(`[data-slot=${slot}]`).focus();
+}
+
+function remove(regimen) {
+  regimens = regimens.filter((r) => r !== regimen);
+  choose(regimen === active ? regimens[0] : active);
+  $("tabs").querySelector(`[data-slot=${active.slot}]`).focus();
+}
+
+function choose(regimen) {
+  active = regimen;
+  controls();
+  draw();
+  refresh();
+}
+
+function fill(slider) {
+  const most = Number(slider.max);
+  slider.style.setProperty("--at", most ? Number(slider.value) / most : 0);
+}
+
+function knob(number, k) {
+  const id = `n-${k}`, value = make("output", { for: id });
+  const own = number.choices.findIndex((c) => c.text === number.own), last = number.choices.length - 1;
+  const slider = make("input", { type: "range", id, min: 0, max: last, step: 1, "data-number": number.id });
+  const box = make("div", { class: "knob" }, make("label", { for: id }, number.label), value,
+    make("div", { class: "track" }, make("i"), slider));
+  box.querySelector("i").style.setProperty("--own", last ? own / last : 0);
+  const show = () => {
+    const choice = number.choices[slider.value];
+    value.textContent = choice.said;
+    slider.setAttribute("aria-valuetext", choice.said + (choice.text === number.own ? ", the protocol's own" : ""));
+    box.classList.toggle("moved", choice.text !== number.own);
+    fill(slider);
+  };
+  slider.value = number.choices.findIndex((c) => c.text === textOf(active, number));
+  slider.addEventListener("input", () => {
+    active.numbers = withNumber(active, number, number.choices[slider.value].text);
+    active.touched = number.id;
+    box.after(refused);
+    active.refused = "";
+    show();
+    names();
+    moved();
+  });
+  show();
+  return box;
+}
+
+function controls() {
+  const numbers = numbersOf(active), boxes = [];
+  $("protocol").value = active.protocol;
+  const made = numbers.map((n, k) => [n, knob(n, k)]);
+  for (const group of new Set(numbers.map((n) => n.group))) {
+    const mine = made.filter(([n]) => n.group === group).map(([, box]) => box);
+    if (group === "rules") boxes.push(make("details", { open: openRules }, make("summary", {}, "Numbers in its rules"), ...mine));
+    else boxes.push(make("div", { role: "group", "aria-label": group === "drug" ? known[active.protocol].drug : group }, make("h3", {}, group === "drug" ? known[active.protocol].drug : group), ...mine));
+  }
+  $("knobs").replaceChildren(...boxes);
+  $("knobs").after(refused);
+  $("knobs").querySelector("details")?.addEventListener("toggle", (e) => { openRules = e.target.open; });
+  names();
+}
+let openRules = false;
+
+function names() {
+  const anything = Object.keys(active.numbers).length > 0;
+  $("own").disabled = !anything;
+  $("name").placeholder = anything ? `${active.protocol.slice(0, 52)}-changed` : active.protocol;
+}
+
+async function begin() {
+  facts = await ask("begin");
+  weeks = facts.weeks[1];
+  day = 7 * weeks;
+  for (const { name, title } of facts.protocols) $("protocol").append(make("option", { value: name, title }, name));
+  for (const w of facts.weeks) {
+    const input = make("input", { type: "radio", name: "weeks", value: w, checked: w === weeks });
+    input.addEventListener("change", () => { day = day === 7 * weeks ? 7 * w : Math.min(day, 7 * w); weeks = w; refresh(); });
+    $("weeks").append(make("label", {}, input, make("span", {}, `${w}`)));
+  }
+  $("patient").max = facts.patients - 1;
+  known[facts.protocol] = await ask("numbers", { protocol: facts.protocol });
+  active = { slot: "a", protocol: facts.protocol, numbers: {} };
+  regimens = [active];
+  $("main").hidden = false;
+  controls();
+  await refresh();
+}
+
+$("protocol").addEventListener("change", async (event) => {
+  const name = event.target.value, regimen = active;
+  try {
+    known[name] ??= await ask("numbers", { protocol: name });
+  } catch (error) {
+    regimen.refused = error.message;
+    event.target.value = regimen.protocol;
+    return draw();
+  }
+  Object.assign(regimen, { protocol: name, numbers: {}, refused: "", last: undefined });
+  if (regimen === active) choose(regimen);
+});
+
+$("own").addEventListener("click", () => {
+  active.numbers = {};
+  active.refused = "";
+  controls();
+  refresh();
+  $("protocol").focus();
+});
+
+// ---------------------------------------------------------------- reading one day
+
+function read(at) {
+  day = at;
+  const shown = regimens.filter((r) => shownOf(r)?.weeks === weeks);
+  if (!shown.length) return;
+  curves(shown);
+  readings(shown);
+}
+
+$("day").addEventListener("input", (event) => read(Number(event.target.value)));
+for (const id of ["madrs", "remission", "response"]) {
+  for (const kind of ["pointermove", "pointerdown"]) {
+    $(id).addEventListener(kind, (event) => {
+      if ((event.pointerType === "mouse" || kind === "pointerdown") && $(id).toDay) read($(id).toDay(event.clientX));
+    });
+  }
+}
+let wide = 0;
+new ResizeObserver(() => {
+  if (wide !== innerWidth && active) { wide = innerWidth; draw(); if (story) drawStory(); }
+}).observe(document.body);
+
+// ---------------------------------------------------------------- one patient
+
+async function tell() {
+  const regimen = active, number = Math.min(Math.max(Math.round(Number($("patient").value)) || 0, 0), facts.patients - 1);
+  $("patient").value = number;
+  try {
+    story = { regimen, slot: regimen.slot, ...(await ask("story", { protocol: regimen.protocol, numbers: regimen.numbers, weeks, patient: number })), weeks };
+  } catch (error) {
+    if (error.refused) $("story").replaceChildren(make("p", { class: "refused" }, error.message));
+    return;
+  }
+  drawStory();
+}
+
+function drawStory() {
+  const chart = make("div", { class: "chart", role: "img", "aria-label": `MADRS of patient ${story.patient}, with what became of each visit` });
+  const visits = story.visits.map(({ day, said, rules }) => make("li", {}, make("span", { class: "when" }, `day ${day}`), make("span", { class: "what" }, said), ...rules.map((r) => make("span", { class: "rule" }, r))));
+  const used = [...new Set(story.visits.map((v) => v.action))];
+  const marks = { give: "● given", hold: "○ held", missed: "| did not come", stop: "× stopped" };
+  $("story").replaceChildren(
+    make("p", { class: "who" }, swatch(story.slot), `Patient ${story.patient} under regimen ${story.slot.toUpperCase()}: ${story.about}. ${count(story.visits)}`),
+    chart,
+    make("p", { class: "quiet" }, `MADRS by week; at the bottom, visits: ${used.map((a) => marks[a]).join(", ")}.`),
+    make("ol", { class: "visits" }, ...visits));
+  drawPatient(chart, story);
+}
+
+function count(visits) {
+  const said = Object.entries(MARKS).map(([action, word]) => [visits.filter((v) => v.action === action).length, word]).filter(([n]) => n);
+  return `${visits.length} visit${visits.length === 1 ? "" : "s"}: ${said.map(([n, word]) => `${n} ${word}`).join(", ")}.`;
+}
+
+$("open").addEventListener("click", tell);
+$("patient").addEventListener("change", tell);
+$("before").addEventListener("click", () => { $("patient").value = Math.max(0, Number($("patient").value) - 1); tell(); });
+$("after").addEventListener("click", () => { $("patient").value = Number($("patient").value) + 1; tell(); });
+
+// ---------------------------------------------------------------- saving
+
+$("save").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  try {
+    const { name, text } = await ask("document", { protocol: active.protocol, numbers: active.numbers, name: $("name").value });
+    const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "application/yaml" })), download: `${name}.yaml` });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    $("saved").textContent = `Saved. Then: euthymia simulate ${name}.yaml --rules --weeks ${weeks}`;
+  } catch (error) {
+    $("saved").textContent = error.message;
+  }
+});
+
+begin().catch((error) => { $("title").textContent = "The explorer cannot open"; $("lead").textContent = error.message; });

@@ -1,0 +1,312 @@
+"""What virtual patients do under a regimen: its rules followed visit by visit, and that as curves and numbers.
+
+Every regimen meets the same patients. The first of them are simulated at once, so that a page can draw, and the rest
+after; what was simulated is kept.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import polars as pl
+
+from euthymia.course import between, visits
+from euthymia.course.ruled import Followed, RuledCourse, check, under_rules
+from euthymia.course.simulate import beyond_evidence
+from euthymia.course.variants import Variants
+from euthymia.errors import UserError
+from euthymia.explore.regimen import Knob, changed, document_text, knobs
+from euthymia.illness.depression import DAY_H
+from euthymia.patient.population import Patients, draw
+from euthymia.protocol import Protocol, catalogue, fingerprint, load, schedule
+from euthymia.protocol.chart import REMISSION_MADRS, RESPONSE_PERCENT
+from euthymia.report.notes import STATUS, VERIFIED
+
+WEEKS = (12, 26, 52)
+"""Horizons one can choose."""
+FIRST = 128
+"""Patients simulated before anything is drawn."""
+SMALL_BATCH = 128
+KEPT, KEPT_PATIENTS = 48, 24_000
+"""Regimens that are kept, and patients of all of them."""
+HIGH_SBP = 180.0
+BAND = (0.05, 0.5, 0.95)
+HALF = (0.25, 0.75)
+PATIENTS = "median, and 90 % of virtual patients"
+MEAN = "mean, and 90 % of virtual patients"
+CHANCE = "share, and 90 % of what chance among so many patients may bring"
+
+
+class Stale(Exception):
+    """Nobody waits for this answer any more."""
+
+
+class Asked(NamedTuple):
+    """A regimen: a protocol by name, numbers moved (by id of a knob), and for how long."""
+
+    protocol: str
+    numbers: Mapping[str, str]
+    weeks: int
+
+
+@dataclass
+class _Kept:
+    """What was simulated of one regimen so far."""
+
+    parts: list[Followed]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def patients(self) -> int:
+        return sum(len(part.table) for part in self.parts)
+
+
+class Explorer:
+    """Answers for one protocol and all of the catalogue, in the patients of that protocol's population."""
+
+    def __init__(self, protocol: Protocol, patients: int = 500, seed: int = 1) -> None:
+        """Raises UserError where the protocol cannot be simulated under its rules."""
+        _simulable(protocol, protocol.population)
+        self.start = protocol
+        self.patients = patients
+        self.people: Patients = draw(protocol.population, patients, seed)
+        self._kept: OrderedDict[tuple[str, int], _Kept] = OrderedDict()
+        self._one_at_a_time = threading.Lock()
+        self._newest: OrderedDict[str, int] = OrderedDict()
+
+    def protocols(self) -> list[dict[str, str]]:
+        """Name and title of everything that can be simulated."""
+        found = {self.start.name: self.start}
+        for name in catalogue():
+            try:
+                document = load(name)
+                _simulable(document, self.people.population)
+            except UserError:
+                continue
+            found.setdefault(name, document)
+        return [{"name": name, "title": document.title} for name, document in found.items()]
+
+    def protocol(self, name: str) -> Protocol:
+        """Only of the catalogue, or the one given on the command line: a page opens no files. Raises UserError."""
+        if name == self.start.name:
+            return self.start
+        if name not in catalogue():
+            raise UserError(
+                f"no protocol is called {name[:60]!r}; allowed: the one given at the start and the catalogue."
+            )
+        return load(name)
+
+    def numbers(self, name: str) -> tuple[Protocol, tuple[Knob, ...]]:
+        """A protocol and what of it can be moved. Raises UserError where it cannot be simulated."""
+        document = self.protocol(name)
+        _simulable(document, self.people.population)
+        return document, knobs(document)
+
+    def document(self, name: str, numbers: Mapping[str, str], call_it: str | None) -> str:
+        """The changed protocol as YAML. Raises UserError."""
+        return document_text(self.protocol(name), numbers, call_it)
+
+    def turn(self, page: str, turn: int) -> None:
+        """A page asks anew: what it asked before is stale."""
+        self._newest[page] = max(turn, self._newest.get(page, 0))
+        self._newest.move_to_end(page)
+        while len(self._newest) > KEPT:
+            self._newest.popitem(last=False)
+
+    def is_stale(self, page: str, turn: int) -> bool:
+        """Whether a page has asked anew since."""
+        return self._newest.get(page, turn) > turn
+
+    def respond(self, asked: Asked, everybody: bool, stale: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+        """Curves and outcomes of the first patients, or of everybody. Raises UserError for what cannot be done, and
+        Stale once nobody waits."""
+        document = changed(self.protocol(asked.protocol), asked.numbers)
+        kept = self._followed(document, asked.weeks, everybody, stale)
+        patients = kept.patients
+        return {
+            "patients": patients,
+            "whole": patients == self.patients,
+            "weeks": asked.weeks,
+            **_curves(kept, self.people.take(0, patients)),
+            "outcomes": _outcomes(kept),
+            "warnings": [*_warnings(document), *kept.warnings],
+            "design": f"{document.design.expectancy}, {document.design.setting}, {document.design.sites} site"
+            + ("" if document.design.sites == "one" else "s"),
+        }
+
+    def story(self, asked: Asked, patient: int, stale: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+        """One patient's course, visit by visit. Raises UserError and Stale."""
+        if not 0 <= patient < self.patients:
+            raise UserError(f"there is no patient {patient}; patients are 0 to {self.patients - 1}.")
+        document = changed(self.protocol(asked.protocol), asked.numbers)
+        kept = self._followed(document, asked.weeks, patient >= FIRST, stale)
+        part = 0 if patient < len(kept.parts[0].table) else 1
+        found, row = kept.parts[part], patient - part * len(kept.parts[0].table)
+        index = int(np.asarray(self.people.index)[patient])
+        days = 7 * asked.weeks
+        # the calendar that no rule changes is not part of a story
+        none = cast(Any, None)
+        whole = RuledCourse(document, self.people, DAY_H * np.arange(days + 1), *found, none, (), none)
+        mine = found.ledger.filter(pl.col("patient") == index)
+        told = _told(whole.story(index))
+        return {
+            "patient": patient,
+            "about": _about(self.people, patient),
+            "madrs": np.round(found.values["MADRS"][row], 1).tolist(),
+            "visits": [
+                {"day": day, "action": action, **told_of}
+                for day, action, told_of in zip(mine["day"], mine["action"], told, strict=True)
+            ],
+        }
+
+    def _followed(self, document: Protocol, weeks: int, everybody: bool, stale: Callable[[], bool]) -> _Kept:
+        if weeks not in WEEKS:
+            raise UserError(f"weeks must be {', '.join(map(str, WEEKS[:-1]))} or {WEEKS[-1]}, got {weeks}.")
+        key = fingerprint(document), weeks
+        wanted = self.patients if everybody else min(FIRST, self.patients)
+        with self._one_at_a_time:
+            kept = self._kept.get(key) or _Kept([])
+            if kept.patients < wanted:
+                _simulable(document, self.people.population)
+                calendar = schedule(document, DAY_H * 7 * weeks)
+                cuts = [c for c in (0, min(FIRST, self.patients), self.patients) if c <= wanted]
+                for low, high in pairwise(cuts):
+                    if low < kept.patients or low == high:
+                        continue
+                    found, warnings = under_rules(
+                        document,
+                        calendar,
+                        self.people.take(low, high),
+                        7 * weeks,
+                        Variants(),
+                        progress=_unless(stale),
+                    )
+                    # of a day, the page shows MADRS alone; the rest would fill the memory
+                    found = found._replace(values={"MADRS": found.values["MADRS"]}, sessions={})
+                    said = (*beyond_evidence(calendar, self.people.population), *warnings)
+                    kept = _Kept([*kept.parts, found], tuple(dict.fromkeys(said)))
+                    self._kept[key] = kept
+            self._kept[key] = kept
+            self._kept.move_to_end(key)
+            while len(self._kept) > max(4, min(KEPT, KEPT_PATIENTS // self.patients)):
+                self._kept.popitem(last=False)
+            return kept
+
+
+def use_small_batches() -> None:
+    """For a process that does nothing else: few patients at a time, as the first answer needs, cost less so.
+
+    A simulation takes patients in batches of a fixed size, whoever is in them; under rules the last visits are of a few
+    patients each, who pay for a whole batch.
+    """
+    visits.BATCH = between.BATCH = SMALL_BATCH
+
+
+def _simulable(protocol: Protocol, population: str) -> None:
+    """Raises UserError where a protocol cannot be simulated under its rules, in its own people or in these."""
+    calendar = schedule(protocol, DAY_H * 7 * max(WEEKS))
+    for people in (protocol.population, population):
+        check(protocol, calendar, people)
+
+
+def _unless(stale: Callable[[], bool]) -> Callable[[int, int], None]:
+    def progress(done: int, of: int) -> None:
+        if stale():
+            raise Stale
+
+    return progress
+
+
+def _curves(kept: _Kept, people: Patients) -> dict[str, Any]:
+    """By day: MADRS (mean, median, 90 % of patients and their middle half) and shares of patients (%)."""
+    madrs = np.concatenate([part.values["MADRS"] for part in kept.parts])
+    baseline = np.asarray(people.baseline_madrs)[:, None]
+    ill = baseline > 0
+    low, lower, median, upper, high = np.quantile(madrs, (BAND[0], HALF[0], BAND[1], HALF[1], BAND[2]), axis=0)
+    responds = (madrs <= (1 - RESPONSE_PERCENT / 100) * baseline) & ill
+    responds[:, 0] = False
+    made = {
+        "mean": madrs.mean(0),
+        "median": median,
+        "low": low,
+        "high": high,
+        "lower": lower,
+        "upper": upper,
+        "remission": 100 * ((madrs <= REMISSION_MADRS) & ill).mean(0),
+        "response": 100 * responds.mean(0),
+    }
+    return {name: np.round(x, 1).tolist() for name, x in made.items()}
+
+
+def _outcomes(kept: _Kept) -> list[dict[str, Any]]:
+    """Numbers over the whole course, each with an interval and what that contains."""
+    table = pl.concat([part.table for part in kept.parts])
+    ledger = pl.concat([part.ledger for part in kept.parts])
+    n = len(table)
+    given = ledger.filter(pl.col("action") == "give")
+    per = table.select("patient").join(
+        given.group_by("patient").agg(pl.len().alias("given"), (pl.col("highest SBP") >= HIGH_SBP).sum().alias("high")),
+        on="patient",
+        how="left",
+    )
+    given_n = per["given"].fill_null(0).to_numpy()
+    high_n = per["high"].fill_null(0).to_numpy()
+    stops = ledger.filter(pl.col("action") == "stop")
+    stopped = stops["patient"].n_unique()
+    never = stops.filter(pl.col("session") == 0)["patient"].n_unique()
+
+    def row(id: str, label: str, unit: str, x: np.ndarray, mean: bool = False) -> dict[str, Any]:
+        low, median, high = np.quantile(x, BAND)
+        value = float(x.mean()) if mean else median
+        contains = MEAN if mean else PATIENTS
+        numbers = {"value": round(float(value), 2), "low": round(float(low), 2), "high": round(float(high), 2)}
+        return {"id": id, "label": label, "unit": unit, "contains": contains} | numbers
+
+    low, high = _share_interval(stopped, n)
+    ended = {"id": "stopped", "label": "Course ended by a rule", "unit": "% of patients", "contains": CHANCE}
+    if never:
+        ended["note"] = f"{100 * never / n:.0f} % before a first session"
+    return [
+        row("remission", "Days in remission", "", table["days in remission"].to_numpy()),
+        row("sessions", "Sessions given", "", given_n),
+        row("dose", "Cumulative dose", "mg", table["cumulative dose mg"].to_numpy()),
+        row("cadss", "Highest dissociation", "CADSS", table["peak dissociation CADSS"].to_numpy()),
+        row("pressure", f"Sessions at or above {HIGH_SBP:g} mmHg systolic", "per patient", high_n, mean=True),
+        ended | {"value": round(100 * stopped / n, 2), "low": round(low, 2), "high": round(high, 2)},
+    ]
+
+
+def _share_interval(count: int, n: int) -> tuple[float, float]:
+    """Wilson's 90 % interval of a share, in %."""
+    z = 1.6449
+    p, scale = count / n, 1 + z**2 / n
+    middle, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return max(0.0, 100 * (middle - half) / scale), min(100.0, 100 * (middle + half) / scale)
+
+
+def _warnings(document: Protocol) -> list[str]:
+    """What a guideline says against it, and where it leaves the evidence."""
+    said = [f"{w.warning} ({w.rule}, {VERIFIED[w.verified]})" for w in document.warnings]
+    return [*said, STATUS[document.status]] if document.status in STATUS else said
+
+
+def _told(story: str) -> list[dict[str, Any]]:
+    """A story, visit by visit: what happened, and the rules that spoke."""
+    found: list[dict[str, Any]] = []
+    for line in story.splitlines()[1:]:
+        if line.startswith("day "):
+            found.append({"said": line[4:].lstrip().split("  ", 1)[1], "rules": []})
+        else:
+            found[-1]["rules"].append(line.strip())
+    return found
+
+
+def _about(people: Patients, k: int) -> str:
+    return (
+        f"{'woman' if people.female[k] > 0 else 'man'}, {people.age_y[k]:.0f} years, {people.weight_kg[k]:.0f} kg, "
+        f"MADRS {people.baseline_madrs[k]:.0f} at entry"
+    )
