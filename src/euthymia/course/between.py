@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array, lax
 
 from euthymia import evidence
-from euthymia.course.batch import BATCH, WATCHED, WIDE, Bound, bind, chain_of, session_harms
+from euthymia.course.batch import WATCHED, WIDE, Bound, bind, chain_of, session_harms
 from euthymia.course.engine import Segments
 from euthymia.course.exposures import hours_of_day
 from euthymia.course.setting import BipolarSetting, PtsdSetting, Setting, Timing
@@ -330,7 +330,7 @@ def symptoms_by_look(setting: Setting, timing: Timing, patients: Patients, draws
     return symptoms(setting, timing, patients, draws, brain)
 
 
-def filled(some: Patients) -> Patients:
+def filled(some: Patients, size: int) -> Patients:
     """A batch of them: the last repeated where there are fewer."""
-    rows = np.minimum(np.arange(BATCH), len(some) - 1)
+    rows = np.minimum(np.arange(size), len(some) - 1)
     return jax.tree.map(lambda x: np.asarray(x)[rows], some)

@@ -296,9 +296,12 @@ def under_rules(
     variants: Variants,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    batch: int = BATCH,
 ) -> tuple[Followed, tuple[str, ...]]:
-    """Follow people for `horizon_d` days; and warnings, in words. Raises UserError for what `check` finds."""
+    """Follow people for `horizon_d` days; and warnings, in words. batch: patients per compiled call; small ones are
+    quicker for few patients. Raises UserError for what `check` finds."""
     ruled, warnings = prepared(protocol, people.population, horizon_d, variants, calendar)
+    ruled = replace(ruled, batch=batch)
     n, parts, gone_d = len(people), [], 0
     group_of = max(BATCH, GROUP // ruled.a_day // BATCH * BATCH)
 

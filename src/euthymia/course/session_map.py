@@ -144,7 +144,7 @@ def _of_batch(
     sessions: Sequence[Session],
     first: int,
 ) -> Maps:
-    n, people = len(some), filled(some)
+    n, people = len(some), filled(some, BATCH)
     rows = np.minimum(np.arange(BATCH), n - 1)
     found = []
     for session in sessions:

@@ -100,7 +100,7 @@ class Visit(NamedTuple):
 class Ruled:
     """What all patients of a course under rules share. setting, timing: of the `template`; whole: the timing of the
     whole course, observed at every look; adherence, pressure, misuse: of virtual patients;
-    parameters: numbers of the compiled code that are not those of the evidence."""
+    parameters: numbers of the compiled code that are not those of the evidence; batch: patients per compiled call."""
 
     protocol: Protocol
     kinds: tuple[Kind, ...]
@@ -111,6 +111,7 @@ class Ruled:
     pressure: RestingPressure
     misuse: Misuse
     parameters: Parameters = field(default_factory=dict)
+    batch: int = BATCH
 
     @property
     def a_day(self) -> int:
@@ -148,12 +149,12 @@ class Ruled:
             streams |= {f"{pole} pole": np.arange(len(self.whole.observe_h) - 1) for pole in POLES}
 
         def of(first: int) -> dict[str, np.ndarray]:
-            people = filled(patients.take(first, min(first + BATCH, n)))
+            people = filled(patients.take(first, min(first + self.batch, n)), self.batch)
             found = normals(people.seed, streams, people.index, compiled=True)
             z = {name: np.asarray(found[name]) for name in streams}
             return z | {"moved": np.asarray(ups_and_downs(self.parameters, people, DAY_H * days, z["fluctuation"]))}
 
-        parts = list(pool.map(of, range(0, n, BATCH)))
+        parts = list(pool.map(of, range(0, n, self.batch)))
         return {name: np.concatenate([p[name] for p in parts], axis=1)[:, :n] for name in parts[0]}
 
 
@@ -170,7 +171,7 @@ class _Group:
     """Patients on their way from visit to visit, each at a day of their own.
 
     In every round whoever is due is seen and decided on, and all go on to their next visit; the compiled engine takes
-    them `BATCH` at a time, those with a dose apart from those without. Who shares a batch changes nobody's numbers.
+    them a batch at a time, those with a dose apart from those without. Who shares a batch changes nobody's numbers.
     """
 
     def __init__(
@@ -186,7 +187,7 @@ class _Group:
         n = self.n
         self.illness = illness_of(patients.population)
         self.ratings = RATINGS[self.illness]
-        self.batches = Batches(patients, pool)
+        self.batches = Batches(patients, pool, ruled.batch)
         self.carrier: ByEngine | ByMaps | None = None
         if ruled.kinds and store:
             self.carrier = ByMaps(store, self._share_of)
@@ -268,7 +269,7 @@ class _Group:
     def _wait(self, alike: list[np.ndarray]) -> None:
         """Patients, alike within each of these, go on to their next visit, or as far as the engine goes."""
         if self.carrier:
-            who = np.concatenate([np.pad(some, (0, -len(some) % BATCH), mode="edge") for some in alike])
+            who = np.concatenate([np.pad(some, (0, -len(some) % self.ruled.batch), mode="edge") for some in alike])
             self.carrier.advance(who, self._days_until_due(who), self._since_d(who), self._keep, None)
         for who in alike:
             days = self._days_until_due(who)

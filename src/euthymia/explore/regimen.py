@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from euthymia.course.visits import SIMULATED
+from euthymia.course.readings import simulated
 from euthymia.errors import UserError
 from euthymia.protocol import Protocol, catalogue, loads, to_yaml
 from euthymia.protocol.bounds import HEAVY_KG, LIGHT_KG, bound
@@ -251,7 +251,7 @@ def _of_rules(protocol: Protocol) -> Iterator[Knob]:
 def _limits(where: Path, rule: Any, key: str, said: str) -> Iterator[Knob]:
     """The limits of one condition of a rule that virtual patients can meet."""
     for k, c in enumerate(getattr(rule, key, None) or ()):
-        if c.measure not in OF_RULES or c.measure not in SIMULATED or c.value is None:
+        if c.measure not in OF_RULES or c.measure not in simulated("depression") or c.value is None:
             continue
         low, high, step, unit = OF_RULES[c.measure]
         values = sorted({*range(low, high + 1, step), c.value.value})

@@ -14,14 +14,13 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import polars as pl
 
-from euthymia.course import between, visits
 from euthymia.course.ruled import Followed, RuledCourse, check, under_rules
 from euthymia.course.simulate import beyond_evidence
 from euthymia.course.variants import Variants
 from euthymia.errors import UserError
 from euthymia.explore.regimen import Knob, changed, document_text, knobs
 from euthymia.illness.depression import DAY_H
-from euthymia.patient.population import Patients, draw
+from euthymia.patient.population import Patients, draw, illness_of
 from euthymia.protocol import Protocol, catalogue, fingerprint, load, schedule
 from euthymia.protocol.chart import REMISSION_MADRS, RESPONSE_PERCENT
 from euthymia.report.notes import STATUS, VERIFIED
@@ -31,6 +30,7 @@ WEEKS = (12, 26, 52)
 FIRST = 128
 """Patients simulated before anything is drawn."""
 SMALL_BATCH = 128
+"""Patients per compiled call: the first answer needs few, and the last visits are of a few each."""
 KEPT, KEPT_PATIENTS = 48, 24_000
 """Regimens that are kept, and patients of all of them."""
 HIGH_SBP = 180.0
@@ -184,6 +184,7 @@ class Explorer:
                         7 * weeks,
                         Variants(),
                         progress=_unless(stale),
+                        batch=SMALL_BATCH,
                     )
                     # of a day, the page shows MADRS alone; the rest would fill the memory
                     found = found._replace(values={"MADRS": found.values["MADRS"]}, sessions={})
@@ -197,20 +198,13 @@ class Explorer:
             return kept
 
 
-def use_small_batches() -> None:
-    """For a process that does nothing else: few patients at a time, as the first answer needs, cost less so.
-
-    A simulation takes patients in batches of a fixed size, whoever is in them; under rules the last visits are of a few
-    patients each, who pay for a whole batch.
-    """
-    visits.BATCH = between.BATCH = SMALL_BATCH
-
-
 def _simulable(protocol: Protocol, population: str) -> None:
     """Raises UserError where a protocol cannot be simulated under its rules, in its own people or in these."""
     calendar = schedule(protocol, DAY_H * 7 * max(WEEKS))
+    check(protocol, calendar)
     for people in (protocol.population, population):
-        check(protocol, calendar, people)
+        if illness_of(people) != "depression":
+            raise UserError(f"the explorer shows depression so far; {protocol.name} is for {protocol.indication}.")
 
 
 def _unless(stale: Callable[[], bool]) -> Callable[[int, int], None]:

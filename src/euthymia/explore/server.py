@@ -11,7 +11,7 @@ from django.conf import settings
 from waitress.server import create_server
 
 from euthymia.errors import UserError
-from euthymia.explore.respond import WEEKS, Asked, Explorer, use_small_batches
+from euthymia.explore.respond import WEEKS, Asked, Explorer
 from euthymia.protocol import load
 
 HOST = "127.0.0.1"
@@ -27,7 +27,6 @@ def serve(protocol: str, port: int, patients: int, seed: int, ready: Callable[[s
     """
     document = load(protocol)
     token = secrets.token_urlsafe(32)
-    use_small_batches()
     explorer = Explorer(document, patients, seed)
     try:
         server = create_server(
