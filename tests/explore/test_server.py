@@ -65,7 +65,7 @@ def test_it_listens_on_this_machine_alone(explorer):
         ({"numbers": []}, "as a text"),
         ({"protocol": "../../etc/passwd"}, "no protocol is called"),
         ({"protocol": "sertraline"}, "no visits at which its rules decide"),
-        ({"protocol": "ketamine-iv-ptsd"}, "rules are simulated in depression"),
+        ({"protocol": "ketamine-iv-ptsd"}, "shows depression so far"),
         ({"weeks": 10**9}, "weeks must be"),
         ({"weeks": "12"}, "whole number"),
         ({"turn": True}, "whole number"),
@@ -109,7 +109,7 @@ def test_a_port_in_use_is_one_sentence(explorer, command):
         (["nothing-of-the-kind"], "No protocol is called"),
         (["no-file.yaml"], "There is no file"),
         (["sertraline"], "no visits at which its rules decide"),
-        (["ketamine-iv-ptsd"], "rules are simulated in depression"),
+        (["ketamine-iv-ptsd"], "shows depression so far"),
         (["-n", "0"], "--patients must be"),
     ],
 )
