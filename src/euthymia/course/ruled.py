@@ -43,8 +43,8 @@ __all__ = ["LEDGER", "MISUSE", "Followed", "RuledCourse", "follow_rules", "repla
 class RuledCourse:
     """A protocol followed by virtual patients as its rules decide.
 
-    time_h: once a day; values: by name, [patients, days], as of any course, and "exposures": sessions of exposure therapy
-    before that day, where the protocol has them; sessions: by name, [patients, sessions] in the order given,
+    time_h: once a day; values: by name, [patients, days], as of any course, and "exposures": sessions of exposure
+    therapy before that day, where the protocol has them; sessions: by name, [patients, sessions] in the order given,
     NaN where there were fewer; table: one row per patient, as of any course; ledger: one row per visit, see `LEDGER`;
     planned: the table of the same patients on the calendar that no rule changes.
     """
