@@ -661,7 +661,7 @@ def test_a_ceiling_is_said_in_words_and_told_as_a_change(document):
 def test_two_reasons_to_widen_are_as_good_as_one_and_two_to_step_back_as_well(document):
     rule = "{{rule: D-{}, at: every session, {} when: {{MADRS: {}}}, source: a source, verified: yes}}"
     phases = "[{name: a, doses: 4, every: 3 days}, {name: b, every: 1 week, widen to: 2 weeks, while: remission}]"
-    wide = [rule.format(k, "widen", limit) for k, limit in ((3, "at most 12 points"), (4, "at most 15 points"))]
+    wide = [rule.format(k, "widen", f"at most {points} points") for k, points in ((2, 13), (3, 12), (4, 15))]
     back = [rule.format(k, "step back", limit) for k, limit in ((5, "above 30 points"), (6, "above 25 points"))]
     protocol = with_parts(document, phases=phases, decide=f"[{', '.join(wide + back)}]")
     place = replace(LATER, phase=1, number=3, given=7)
@@ -689,3 +689,17 @@ def test_a_measure_late_in_the_alphabet_is_looked_at_too(document):
     holds = "{rule: B-1, hold when: {urinary symptoms: at least 1 point}, source: a source, verified: yes}"
     protocol = with_parts(document, session=f"{{before: [{holds}]}}", status="research only")
     assert "urinary symptoms" in measures_used(protocol)
+
+
+def test_a_dose_that_might_have_to_be_lower_waits_and_one_that_might_be_higher_does_not(document):
+    rule = "{{rule: A-{}, when: {{CADSS: {}}}, dose to: {} mg/kg, source: a source, verified: yes}}"
+    less = rule.format(1, "above 30 points", 0.3)
+    more = rule.format(2, "below 10 points", 0.7)
+    for rules, known, unknown in ((less, (GIVE, 0.3), HOLD), (more, (GIVE, 0.5), GIVE)):
+        protocol = with_parts(document, adjust=f"[{rules}]")
+        found = decide(protocol, calm(CADSS=40.0))
+        assert (int(found.action), float(found.dose)) == known
+        found = decide(protocol, calm(CADSS=np.nan))
+        assert (int(found.action), int(next(iter(found.said.values())))) == (unknown, MISSING)
+    lowered = replace(LATER, dose=0.3)  # it cannot become lower than it is
+    assert decide(with_parts(document, adjust=f"[{less}]"), sound(lowered, CADSS=np.nan)).action == GIVE

@@ -261,12 +261,13 @@ def table(protocol: Protocol) -> Table:
     )
 
 
-def _adjusted(protocol: Protocol, chart: Chart) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The dose as adjusted by now (NaN: as planned), and what each rule said. Of two that speak, the lower dose."""
+def _adjusted(protocol: Protocol, chart: Chart) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """The dose as adjusted by now (NaN: as planned); the lowest that a rule may ask for of which that is not known
+    (infinite without one); and what each rule said. Of two that speak, the lower dose."""
     place = chart.place
     given = np.asarray(place.given)
     new = np.full(np.broadcast(given, np.asarray(place.dose)).shape, np.inf)
-    said = {}
+    perhaps, said = new, {}
     for rule in protocol.adjust:
         if rule.from_dose is not None or rule.when is None:
             continue
@@ -274,7 +275,8 @@ def _adjusted(protocol: Protocol, chart: Chart) -> tuple[np.ndarray, dict[str, n
         truth = _where(asked, met(protocol, rule.when, chart))
         said[rule.rule] = spoken(truth)
         new = np.where(truth.yes, np.minimum(new, rule.dose_to.value), new)
-    return np.where(np.isfinite(new), new, np.asarray(place.dose, float)), said
+        perhaps = np.where(truth.missing, np.minimum(perhaps, rule.dose_to.value), perhaps)
+    return np.where(np.isfinite(new), new, np.asarray(place.dose, float)), perhaps, said
 
 
 def _due(t: Table, place: Place, adjusted: np.ndarray) -> np.ndarray:
@@ -427,12 +429,15 @@ def decide(protocol: Protocol, chart: Chart) -> Decision:
         raise ValueError(f"{protocol.name} gives no drug, so there is no session to decide on")
     t = table(protocol)
     chart, said = _begun_again(protocol, with_course(chart))
-    adjusted, of_dose = _adjusted(protocol, chart)
+    adjusted, perhaps, of_dose = _adjusted(protocol, chart)
     dose, ceilings = _below(protocol, t, chart, _due(t, chart.place, adjusted))
     mg, weighed = _in_mg(t, chart, dose)
     gap_h, of_interval = _interval(protocol, t, chart)
     said |= of_dose | of_interval
-    action, now = np.zeros(np.shape(dose), int), chart.place
+    now = chart.place
+    # nobody knows whether less should be given
+    in_doubt = (perhaps < dose) & t.adjustable[np.asarray(now.phase, int)]
+    action = np.where(in_doubt, HOLD, GIVE)
     usual_h = protocol.session.retry.value if protocol.session.retry else RETRY_H
     wait_h = np.full(np.shape(dose), usual_h)
     for v in (*verdicts(protocol, chart), *ceilings, Verdict(WEIGHT, weighed, HOLD)):

@@ -296,7 +296,8 @@ class Session(Entry):
 
 class AdjustRule(Rule):
     """A change of dose when a condition holds: after the n-th dose of the course, or at every session from the second
-    on. Of several that hold, the lowest dose counts.
+    on. Of several that hold, the lowest dose counts. One that would lower the dose holds the session where nobody knows
+    whether it holds.
 
     `from dose`: a ceiling instead, for whom a reading or a `condition` asks for less: from the n-th dose of the course
     on no more than `dose to`, and with `steps of` so much more at each session. It lowers doses and never raises one,
