@@ -54,7 +54,7 @@ def _named(answer: Answer) -> Spec:
 
 def page(answer: Answer) -> str:
     """The page as text."""
-    columns = ("", *(line.name for line in answer.lines))
+    columns = (answer.x_title, *(line.name for line in answer.lines))
     rows = []
     for k, word in enumerate(answer.x_words):
         each = (line.values[:, k] for line in answer.lines)
