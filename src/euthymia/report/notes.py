@@ -28,6 +28,11 @@ STATUS = {
     "contrast": "shown for contrast only: it is no psychiatric treatment, and no trial of depression gave it like this",
     "research only": "research only: studied, but no established regimen",
 }
+READING = (
+    "MADRS: depression, 0 to 60 points. CADSS: dissociation, 0 to 92 points. MOAA/S: how awake, 5 (fully) to 0. NMDA "
+    "occupancy: the share of these receptors that the drug holds."
+)
+"""What an outcome is measured in, for readers from elsewhere."""
 VERIFIED = {"yes": "verified", "secondary": "seen second-hand", "no": "not verified"}
 
 
