@@ -5,11 +5,10 @@ from html import unescape
 from itertools import pairwise
 
 import pytest
+from samples import HOSTILE
 
 from euthymia.protocol import catalogue, differences, load
-from euthymia.report.changed import page, write_changed
-
-HOSTILE = "<script>window.harmed = 1</script><img src=x onerror='window.harmed=1'>"
+from euthymia.report.changed import page
 
 
 def text_of(html: str) -> str:
@@ -32,15 +31,3 @@ def test_the_same_says_so() -> None:
 def test_hostile_words_stay_words(document) -> None:
     html = page(document.load(), document.load(title=f'"{HOSTILE} NOT VERIFIED"'))
     assert "<script" not in html and "<img" not in html
-
-
-@pytest.mark.parametrize("width", [390, 1200])
-def test_page_in_a_browser(browser, tmp_path, width) -> None:
-    file = write_changed(load("ketamine-iv-trd"), load("ketamine-iv-bipolar"), tmp_path / "d.html")
-    view = browser.new_page(viewport={"width": width, "height": 900})
-    requests = []
-    view.on("request", lambda r: requests.append(r.url))
-    view.goto(file.as_uri())
-    assert view.evaluate("document.documentElement.scrollWidth") <= width
-    assert requests == [file.as_uri()]
-    view.close()
