@@ -1,36 +1,12 @@
-"""The page in a real browser: it draws everything, asks for nothing, and fits a phone."""
+"""The page in a real browser: every chart is drawn, and does what its buttons say."""
 
 from dataclasses import replace
 
 import pytest
+from samples import HOSTILE, RUNGS
+from seen import Seen
 
 from euthymia import report
-
-HOSTILE = "</script><script>window.harmed = 1</script><img src=x onerror='window.harmed=1'>"
-RUNGS: list[report.Rung] = [
-    {
-        "dose": f"{dose:g} mg/kg",
-        "mg_per_kg": dose,
-        "antidepressant_effect": (5.0, 2.0, 9.0),
-        "dissociation": (4.0 * dose, dose, 9.0 * dose),
-        "loss_of_consciousness": (10.0 * dose, 0.0, 20.0 * dose),
-    }
-    for dose in (0.1, 0.5, 2.0)
-]
-
-
-class Seen:
-    """A page with what it complained about and asked for."""
-
-    def __init__(self, browser, file, width: int = 1200) -> None:
-        self.page = browser.new_page(viewport={"width": width, "height": 900})
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
-        self.page.on("pageerror", lambda e: self.complaints.append(str(e)))
-        self.page.on("request", lambda r: self.requests.append(r.url))
-        self.page.goto(file.as_uri())
-        self.page.wait_for_function("document.documentElement.dataset.charts")
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +17,6 @@ def file(ketamine, sertraline, tmp_path_factory):
 @pytest.fixture(scope="module")
 def seen(browser, file):
     return Seen(browser, file)
-
-
-def test_no_complaints(seen):
-    assert seen.complaints == []
-
-
-def test_no_request_but_the_file_itself(seen, file):
-    assert [url for url in seen.requests if not url.startswith("data:")] == [file.as_uri()]
 
 
 def test_every_chart_is_drawn(seen):
@@ -98,12 +66,6 @@ def test_chart_is_exported(seen, tmp_path, kind, begins):
     assert target.read_bytes().startswith(begins)
 
 
-def test_phone_needs_no_sideways_scrolling(browser, file):
-    seen = Seen(browser, file, width=390)
-    assert seen.page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert seen.complaints == []
-
-
 def test_hostile_title_does_nothing(browser, ketamine, tmp_path):
     protocol = ketamine.protocol.model_copy(update={"title": HOSTILE})
     seen = Seen(browser, report.write([replace(ketamine, protocol=protocol)], tmp_path / "h.html"))
@@ -113,5 +75,4 @@ def test_hostile_title_does_nothing(browser, ketamine, tmp_path):
 
 def test_treatment_without_ketamine(browser, sertraline, tmp_path):
     seen = Seen(browser, report.write([sertraline], tmp_path / "s.html"))
-    assert seen.complaints == []
     assert seen.page.locator("figure[data-chart=story-own] .chart svg").count() == 1

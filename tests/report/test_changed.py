@@ -5,12 +5,11 @@ from html import unescape
 from itertools import pairwise
 
 import pytest
+from samples import HOSTILE
 
 from euthymia.course.difference import Difference, difference, effect_rows, group_rows
 from euthymia.protocol import catalogue, differences, load
-from euthymia.report.changed import page, write_changed
-
-HOSTILE = "<script>window.harmed = 1</script><img src=x onerror='window.harmed=1'>"
+from euthymia.report.changed import page
 
 
 def text_of(html: str) -> str:
@@ -47,15 +46,3 @@ def test_what_was_simulated_is_on_the_page_with_its_caveat(simulated) -> None:
     words += [cell for row in (*effect_rows(simulated), *group_rows(simulated)) for cell in row]
     assert all(re.sub(r"\s+", "", text) in said for text in words)
     assert "simulated" not in page(simulated.before.protocol, simulated.after.protocol).split("</style>")[1]
-
-
-@pytest.mark.parametrize("width", [390, 1200])
-def test_page_in_a_browser(browser, tmp_path, width, simulated) -> None:
-    file = write_changed(load("ketamine-iv-trd"), load("ketamine-iv-bipolar"), tmp_path / "d.html", simulated)
-    view = browser.new_page(viewport={"width": width, "height": 900})
-    requests = []
-    view.on("request", lambda r: requests.append(r.url))
-    view.goto(file.as_uri())
-    assert view.evaluate("document.documentElement.scrollWidth") <= width
-    assert requests == [file.as_uri()]
-    view.close()

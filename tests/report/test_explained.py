@@ -2,11 +2,12 @@
 
 import io
 import re
+from functools import cache
 from html import unescape
-from itertools import pairwise
 
 import pytest
 from pypdf import PdfReader
+from samples import HOSTILE
 
 from euthymia.errors import UserError
 from euthymia.protocol import catalogue, load
@@ -17,9 +18,7 @@ from euthymia.report import flow, weeks
 from euthymia.report.explained import page, pdf, write_explained
 
 NAMES = catalogue()
-LOOKED_AT = ("spravato-trd-84", "ketamine-iv-trd", "ketamine-then-exposure", "ketamine-iv-bipolar", "escitalopram")
 SALINE = "{compound: saline, route: intravenous, over: 40 min}"
-HOSTILE = "<script>window.harmed = 1</script><img src=x onerror='window.harmed=1'>"
 
 
 def text_of(html: str, pictures: bool = True) -> str:
@@ -34,15 +33,20 @@ def bare(text: str) -> str:
     return re.sub(r"\s", "", text)
 
 
+@cache
 def paper(name: str) -> str:
     return bare("".join(sheet.extract_text() for sheet in PdfReader(io.BytesIO(pdf(load(name)))).pages))
+
+
+@cache
+def html_of(name: str) -> str:
+    return page(load(name))
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def both(request):
     """A protocol, the words of its page without pictures, and the words of its PDF."""
-    protocol = load(request.param)
-    return protocol, bare(text_of(page(protocol), pictures=False)), paper(request.param)
+    return load(request.param), bare(text_of(html_of(request.param), pictures=False)), paper(request.param)
 
 
 # --- nothing is left out ----------------------------------------------------------------------------------------------
@@ -87,7 +91,7 @@ def test_a_clinician_decides(both):
 def test_warnings_come_before_anything_but_the_title(name):
     protocol = load(name)
     assert protocol.warnings
-    for words in (bare(text_of(page(protocol))), paper(name)):
+    for words in (bare(text_of(html_of(name))), paper(name)):
         at = [words.index(bare(rule.warning)) for rule in protocol.warnings]
         assert words.index("WARNING" if "WARNING" in words else "Warning") < at[0]
         assert max(at) < words.index(bare(protocol.summary or ""))
@@ -206,50 +210,12 @@ def test_equal_protocols_give_equal_files():
     assert pdf(protocol) == pdf(protocol) and page(protocol) == page(protocol)
 
 
-def test_page_loads_and_runs_nothing():
-    html = page(load("ketamine-iv-trd"))
-    assert "<script" not in html.lower()
-    assert not re.search(r"\bsrc=|url\((?!#)|@import|<link", html)
-    assert "default-src 'none'" in html
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_names_inside_the_page_do_not_clash_and_links_lead_somewhere(name):
-    html = page(load(name))
-    names = re.findall(r'\bid="([^"]*)"', html)
-    assert len(names) == len(set(names))
-    assert set(re.findall(r'href="#([^"]*)"', html)) <= set(names)
-
-
 def test_pictures_have_words(both):
-    html = page(both[0])
+    html = html_of(both[0].name)
     assert html.count("<figure>") == html.count('role="img" aria-label="') == 2
     assert 'aria-label=""' not in html
     told = text_of(html[html.index("The chart in words") :])
     assert all(said in told for said in flow.in_words(both[0]))
-
-
-@pytest.mark.parametrize("width", [390, 1200])
-@pytest.mark.parametrize("name", LOOKED_AT)
-def test_page_in_a_browser(browser, tmp_path, name, width):
-    file, _ = write_explained(load(name), tmp_path)
-    view = browser.new_page(viewport={"width": width, "height": 900})
-    complaints, requests = [], []
-    view.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
-    view.on("pageerror", lambda e: complaints.append(str(e)))
-    view.on("request", lambda r: requests.append(r.url))
-    view.goto(file.as_uri())
-    for fold in view.locator("details:not([open])").all():
-        fold.locator("summary").first.click()
-    assert view.evaluate("document.documentElement.scrollWidth") <= width
-    assert complaints == [] and requests == [file.as_uri()]
-    shown = "[...document.querySelectorAll('.panel svg')].filter(s => s.getBoundingClientRect().width)"
-    sizes = view.evaluate(f"{shown}.map(s => s.getBoundingClientRect().width / s.viewBox.baseVal.width)")
-    assert len(sizes) >= 2 and min(sizes) > 0.9
-    heads = view.evaluate("[...document.querySelectorAll('h1, h2, h3')].map(h => +h.tagName[1])")
-    assert heads[0] == 1 and heads.count(1) == 1
-    assert all(later <= before + 1 for before, later in pairwise(heads))
-    view.close()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from samples import HOSTILE
 
 import euthymia as eu
 from euthymia import evidence, report
@@ -14,29 +15,17 @@ from euthymia.report import notes
 from euthymia.report.page import named, page
 from euthymia.report.series import Line, spoken, telling
 
-HOSTILE = "</script><script>window.harmed = 1</script><img src=x onerror='window.harmed=1'>"
 
+class Tags(HTMLParser):
+    """The tags of a page; a script may hold what looks like one."""
 
-class Loads(HTMLParser):
-    """Everything a page would fetch."""
-
-    def __init__(self) -> None:
+    def __init__(self, html: str) -> None:
         super().__init__()
         self.found: list[str] = []
-        self.tags: list[str] = []
+        self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list) -> None:
-        self.tags.append(tag)
-        given = dict(attrs)
-        self.found += [str(given[a]) for a in ("src", "srcset", "poster", "background") if given.get(a)]
-        if tag in ("link", "iframe", "object", "embed"):
-            self.found.append(tag)
-
-
-def test_page_loads_nothing(ketamine):
-    loads = Loads()
-    loads.feed(page([ketamine]))
-    assert loads.found == []
+        self.found.append(tag)
 
 
 def test_page_is_small(ketamine, sertraline, tmp_path):
@@ -47,7 +36,6 @@ def test_page_says_what_it_is_not(ketamine):
     text = page([ketamine])
     assert "not a medical device" in text
     assert "not for dosing anyone" in text
-    assert "a clinician decides" in text
 
 
 def test_page_names_seed_hash_and_population(ketamine):
@@ -72,10 +60,9 @@ def test_assumed_numbers_are_listed_with_their_range(ketamine):
 
 def test_hostile_title_stays_text(ketamine):
     protocol = ketamine.protocol.model_copy(update={"title": HOSTILE})
-    loads = Loads()
-    loads.feed(page([replace(ketamine, protocol=protocol)]))
-    assert "img" not in loads.tags
-    assert loads.tags.count("script") == 3  # data, libraries, the page's own
+    tags = Tags(page([replace(ketamine, protocol=protocol)])).found
+    assert "img" not in tags
+    assert tags.count("script") == 3  # data, libraries, the page's own
 
 
 def test_course_beyond_the_evidence_is_marked_wherever_it_is_named(ketamine):
@@ -83,6 +70,13 @@ def test_course_beyond_the_evidence_is_marked_wherever_it_is_named(ketamine):
     (line,) = named([course])
     assert named([ketamine])[0].label + " †" == line.label
     assert "goes beyond the evidence" in page([course])
+
+
+def test_a_warning_of_the_document_is_no_step_beyond_the_evidence(ketamine):
+    warned = eu.protocol.load("spravato-trd-84")
+    text = page([replace(ketamine, protocol=warned)])
+    assert all(rule.warning in text for rule in warned.warnings)
+    assert "beyond the evidence" not in text
 
 
 def test_switched_mechanism_names_who_disputes_it(ketamine):

@@ -286,7 +286,7 @@ def _under_rules(
     from euthymia.course.ruled import follow_rules
     from euthymia.patient import draw
     from euthymia.protocol import load
-    from euthymia.report.ruled import headline
+    from euthymia.report.ruled import headline, write_ruled
 
     started = time.perf_counter()
     use_compilation_cache()
@@ -312,7 +312,7 @@ def _under_rules(
     for one in told:
         print(f"\n{one}")
     print(DISCLAIMER)
-    page = course.report(out / "index.html")
+    page = write_ruled(course, out / "index.html", stories)
     course.save(out / document.name)
     took = time.perf_counter() - started
     print(f"\nReport: {page}\nData:   {out}/{document.name}/  (CSV, Parquet, JSON)   {took:.1f} s")

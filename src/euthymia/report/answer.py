@@ -43,7 +43,7 @@ def _spec(answer: Answer, width: int) -> Spec:
         lines.append(here | {"mark": mark, "encoding": middle})
     nothing = {"data": {"values": [{"v": 0}]}, "mark": {"type": "rule", "color": QUIET, "strokeDash": [3, 3]},
                "encoding": {"y": number("v", **y)}}  # fmt: skip
-    return panel([nothing, *bands, *lines], width, HEIGHT, answer.y_title)
+    return panel([nothing, *bands, *lines], width, HEIGHT)
 
 
 def _named(answer: Answer) -> Spec:
@@ -54,7 +54,7 @@ def _named(answer: Answer) -> Spec:
 
 def page(answer: Answer) -> str:
     """The page as text."""
-    columns = ("", *(line.name for line in answer.lines))
+    columns = (answer.x_title, *(line.name for line in answer.lines))
     rows = []
     for k, word in enumerate(answer.x_words):
         each = (line.values[:, k] for line in answer.lines)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NamedTuple
 
+from euthymia.report.plan import SHORT
 from euthymia.report.rows import decimal
 from euthymia.trial.plan import RATES, PlannedEndpoint
 from euthymia.trial.result import TrialResult
@@ -71,6 +72,11 @@ class Comparison:
     @property
     def measure(self) -> Measure:
         return measure(self.endpoint)
+
+    @property
+    def analysis(self) -> str:
+        """The analysis as it is printed."""
+        return SHORT.get(self.endpoint.method, self.endpoint.method)
 
     @property
     def against(self) -> str:
@@ -162,18 +168,22 @@ def _comparison(result: TrialResult, row: dict[str, Any], once: bool) -> Compari
 def headline(result: TrialResult, found: list[Comparison]) -> str:
     """The primary endpoint in a sentence or two."""
     label = result.plan.primary.label
+    if label.startswith("change"):
+        label = label.replace("change", f"change of the {result.plan.scale.name}", 1)
     primary = [c for c in found if c.primary]
     known = [c for c in primary if c.value is not None]
     if not known:
         why = f": {primary[0].note.rstrip('.')}" if primary and primary[0].note else ""
         return f"The primary endpoint, {label}, could not be estimated{why}."
     same = "With every arm given what the comparator gets: " if result.no_effect else ""
+    better = known[0].measure.better
+    better = f" {better[0].upper()}{better[1:]}."
     if result.replicates == 1:
         said = []
         for c in known:
             p = "" if c.found is None else f"; p {'' if c.found < 0.001 else '= '}{p_value(c.found)}"
             said.append(f"{c.against}, {c.with_unit} (95 % interval {c.between}{p})")
-        return f"{same}{label[0].upper()}{label[1:]}, {'; '.join(said)}."
+        return f"{same}{label[0].upper()}{label[1:]}, {'; '.join(said)}.{better}{_stopped(result)}"
     what = "type I error" if result.no_effect else "power"
     said = []
     for c in known:
@@ -185,4 +195,10 @@ def headline(result: TrialResult, found: list[Comparison]) -> str:
             times = f"{decimal(100 * share, 1)} % (Monte Carlo standard error {error})"
         said.append(f"{times} for {c.against}, with {c.with_unit} on average (90 % of trials: {c.between})")
     begin = f"{same}{what if same else what.capitalize()} on {label}, over {result.replicates:,} trials"
-    return f"{begin} on new patients each: {'; '.join(said)}."
+    return f"{begin} on new patients each: {'; '.join(said)}.{better}"
+
+
+def _stopped(result: TrialResult) -> str:
+    """Where one adaptive trial ended before its last patient."""
+    planned, had = result.plan.patients, int(result.flow()["randomised"].sum())
+    return f" It ended at a look, after {had:,} of {planned:,} planned patients." if had < planned else ""

@@ -28,6 +28,11 @@ STATUS = {
     "contrast": "shown for contrast only: it is no psychiatric treatment, and no trial of depression gave it like this",
     "research only": "research only: studied, but no established regimen",
 }
+READING = (
+    "MADRS: depression, 0 to 60 points. CADSS: dissociation, 0 to 92 points. MOAA/S: how awake, 5 (fully) to 0. NMDA "
+    "occupancy: the share of these receptors that the drug holds. SBP, DBP: systolic and diastolic blood pressure."
+)
+"""What an outcome is measured in, for readers from elsewhere."""
 VERIFIED = {"yes": "verified", "secondary": "seen second-hand", "no": "not verified"}
 
 
@@ -85,10 +90,14 @@ def _dose(a: Administration) -> str:
     return f"{dose} over {a.duration_h * 60:.3g} min" if dose and a.duration_h else dose
 
 
+def warned(line: Line) -> list[str]:
+    """What the document of a course warns of; a label does so too."""
+    return [f"{w.warning} ({w.rule}, {VERIFIED[w.verified]})" for w in line.course.protocol.warnings]
+
+
 def beyond(line: Line) -> list[str]:
     """Where a course leaves the evidence; every chart and table marks such a course."""
     course, said = line.course, []
-    said += [f"{w.warning} ({w.rule}, {VERIFIED[w.verified]})" for w in course.protocol.warnings]
     if course.protocol.status in STATUS:
         said.append(STATUS[course.protocol.status])
     if course.calendar.design.setting == "inpatient":

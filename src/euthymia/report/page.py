@@ -72,6 +72,7 @@ def page(courses: Sequence[Course], ladder_rungs: Sequence[Rung] | None = None) 
         cell=cell,
         footnotes=footnotes(found),
         notes=notes,
+        warned={line.label: said for line in lines if (said := notes.warned(line))},
         beyond={line.label: said for line in lines if (said := notes.beyond(line))},
         windows=chain.windows(lines),
         rows=rows,

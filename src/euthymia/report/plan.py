@@ -18,8 +18,8 @@ POPULATION = {
     "veteran PTSD": "PTSD, veterans and service members",
 }
 ANALYSIS = {
-    "ancova": "analysis of covariance of those rated then, adjusted for the score at entry",
-    "mmrm": "mixed model for repeated measures over all visits, adjusted for the score at entry",
+    "ancova": "analysis of covariance (ANCOVA) of those rated then, adjusted for the score at entry",
+    "mmrm": "mixed model for repeated measures (MMRM) over all visits, adjusted for the score at entry",
     "within patients": "each patient's own difference between the periods, adjusted for period",
     "hedges g": "difference between the mean changes in standard deviations (Hedges' g), of those rated then",
     "risk difference": "difference between the shares",
@@ -27,6 +27,8 @@ ANALYSIS = {
     "log-rank": "log-rank test; hazard ratio from observed and expected events",
     "kaplan-meier": "difference between the shares without the event (Kaplan and Meier)",
 }
+SHORT = {"ancova": "ANCOVA", "mmrm": "MMRM", "cox": "Cox", "hedges g": "Hedges' g", "kaplan-meier": "Kaplan-Meier"}
+"""Analyses whose name in a document is not how they are printed."""
 SHAPE = {"obrien_fleming": "O'Brien and Fleming's", "pocock": "Pocock's"}
 AFTER = {"goes on": "the treatment of the lead-in goes on", "sham": "sham sessions at the same times instead",
          "stops": "the sessions stop"}  # fmt: skip
@@ -71,8 +73,8 @@ def given(plan: Plan, arm: PlannedArm) -> str:
         known = arm.published
         text = (
             f"by published rates, no model: {known.response} in response and {known.remission} in remission "
-            f"(at most {plan.limit(known):g}) at {known.at}, of {known.n} patients ({known.source}); scores before "
-            "that are a straight line for the picture, and nobody leaves, because those who left are in the rates"
+            f"(at most {plan.limit(known):g}) at {known.at}, of {known.n} patients ({known.source}); nobody "
+            "leaves, because those who left are in the rates"
         )
     elif arm.sham_of:
         text = f"sham sessions at the times of: {_title(arm.sham_of)}; {_goes_on(arm.sham_of)} as there"
@@ -128,8 +130,8 @@ def _type(plan: Plan) -> str:
 
 
 def _population(plan: Plan) -> str:
-    rules = "; ".join(_when(rule) for rule in plan.inclusion)
-    return f"virtual patients with {POPULATION[plan.population]}{f'; let in with {rules}' if rules else ''}"
+    rules = ", ".join(str(c) for rule in plan.inclusion for c in rule)
+    return f"virtual patients with {POPULATION[plan.population]}{f'; let in: {rules}' if rules else ''}"
 
 
 def _randomisation(plan: Plan) -> str:
@@ -173,7 +175,7 @@ def _unblinding(plan: Plan) -> str:
 def _ratings(plan: Plan) -> str:
     r = plan.ratings
     extra = [
-        f"SD {sd} between {who}"
+        f"SD {str(sd).removesuffix('s') if sd.value == 1 else sd} between {who}"
         for sd, who in ((r.site_sd, "sites"), (r.rater_sd, f"the {r.raters_per_site} raters of a site"))
         if sd
     ]

@@ -167,16 +167,13 @@ def design(trial: Trial) -> str:
     return f"{said[0].upper()}{said[1:]}."
 
 
-def write_replica(validation: Validation, trial: Trial, folder: str | Path) -> Path:
-    """Write predicted beside published for one trial as `<trial>.html` into `folder`, and return its path.
-
-    Raises UserError when `validation` has no row of the trial, or the file cannot be written.
-    """
+def page(validation: Validation, trial: Trial) -> str:
+    """The page of one trial as text. Raises UserError when `validation` has no row of it."""
     rows = [r for r in validation.rows if r.trial == trial.trial]
     if not rows:
         raise UserError(f"the validation has no row of the trial {trial.trial!r}.")
     one = Validation(tuple(rows), validation.patients, validation.seed, validation.fitted)
-    text = render(
+    return render(
         "replica.html",
         **words(),
         contained=contained(one),
@@ -191,4 +188,11 @@ def write_replica(validation: Validation, trial: Trial, folder: str | Path) -> P
         arms=[(arm.arm, given(trial, arm)) for arm in trial.arms],
         totals=totals(one),
     )
-    return written(text, Path(folder) / f"{trial.trial}.html")
+
+
+def write_replica(validation: Validation, trial: Trial, folder: str | Path) -> Path:
+    """Write predicted beside published for one trial as `<trial>.html` into `folder`, and return its path.
+
+    Raises UserError when `validation` has no row of the trial, or the file cannot be written.
+    """
+    return written(page(validation, trial), Path(folder) / f"{trial.trial}.html")

@@ -13,9 +13,10 @@ from euthymia.course.ruled import MISUSE, RuledCourse
 from euthymia.protocol.plain_words import MARKS
 from euthymia.report import states
 from euthymia.report.charts import Rows, Spec, look, number
-from euthymia.report.rows import decimal
-from euthymia.report.series import DAY_H, WEEK_H
-from euthymia.report.still import PANEL, Picture, drawn, panel, render, written
+from euthymia.report.notes import READING
+from euthymia.report.page import cell
+from euthymia.report.series import WEEK_H
+from euthymia.report.still import PANEL, Picture, Table, drawn, panel, render, written
 
 WIDE, HEIGHT = 720, 260
 STATES = (
@@ -34,7 +35,6 @@ class Compared(NamedTuple):
     """One outcome under the rules and on the fixed calendar, in words."""
 
     label: str
-    unit: str
     ruled: str
     planned: str
     contains: str
@@ -65,7 +65,13 @@ def status(course: RuledCourse) -> Picture:
     shares = np.stack([(found == k).mean(0) for k in range(len(STATES))])
     high = np.cumsum(shares, 0)
     rows: Rows = [
-        {"from": w + 0.5, "to": w + 1.5, "k": k, "low": float(high[k, w] - shares[k, w]), "high": float(high[k, w])}
+        {
+            "from": w + 0.5,
+            "to": w + 1.5,
+            "k": k,
+            "low": 100 * float(high[k, w] - shares[k, w]),
+            "high": 100 * float(high[k, w]),
+        }
         for k, w in np.argwhere(shares > 0).tolist()
     ]
 
@@ -76,7 +82,7 @@ def status(course: RuledCourse) -> Picture:
             scale={"nice": False, "domain": [0.5, found.shape[1] + 0.5]},
             axis={"grid": False, "tickMinStep": 1, "format": "d"},
         )
-        y = {"title": "patients", "axis": {"format": "%", "tickCount": 5}, "scale": {"domain": [0, 1]}}
+        y = {"title": "patients (%)", "axis": {"tickCount": 5}, "scale": {"domain": [0, 100]}}
         colour = {
             "field": "k",
             "type": "nominal",
@@ -84,8 +90,10 @@ def status(course: RuledCourse) -> Picture:
             "legend": None,
         }
         encoding = {"x": x, "x2": {"field": "to"}, "y": number("low", **y), "y2": {"field": "high"},
-                    "color": colour}  # fmt: skip
-        return panel([{"data": {"values": rows}, "mark": "rect", "encoding": encoding}], width, HEIGHT)
+                    "color": colour, "stroke": colour}  # fmt: skip
+        # edges in the colour of the area, or hairlines show between weeks
+        mark = {"type": "rect", "strokeWidth": 0.6}
+        return panel([{"data": {"values": rows}, "mark": mark, "encoding": encoding}], width, HEIGHT)
 
     last = shares[:, -1]
     said = ", ".join(f"{words} {100 * x:.0f} %" for (_, _, words), x in zip(STATES, last, strict=True) if x > 0)
@@ -93,13 +101,14 @@ def status(course: RuledCourse) -> Picture:
     return Picture("Week by week", text, (drawn(make(WIDE)),), (drawn(make(PANEL - 14)),))
 
 
-def status_table(course: RuledCourse) -> list[tuple[str, ...]]:
+def status_table(course: RuledCourse) -> Table:
     """Shares (%) by week, in words."""
     found = weeks_of(course)
-    return [
+    rows = [
         (f"week {w + 1}", *(f"{100 * (found[:, w] == k).mean():.0f}" for k in range(len(STATES))))
         for w in range(found.shape[1])
     ]
+    return Table("What each week was, % of patients", ("Week", *(words for _, _, words in STATES)), rows)
 
 
 NAMES = ("under its rules", "on the fixed calendar")
@@ -126,7 +135,7 @@ def scores(course: RuledCourse, scale: str, words: str | None = None) -> Picture
     said = "; ".join(f"{name} from {q[1, 0]:.0f} to {q[1, -1]:.0f}" for name, q in zip(NAMES, bands, strict=True))
     text = f"Median of {words}: {said} points. Bands: the middle half of patients."
     title = f"{words[0].upper()}{words[1:]} over time"
-    return _by_day(course, title, text, f"{scale} (points)", bands, {"zero": False, "nice": False})
+    return _by_day(course, title, text, f"{scale} (points; lower is better)", bands, {"zero": False, "nice": False})
 
 
 def share(course: RuledCourse, words: str, state: Callable[[Course | RuledCourse], np.ndarray]) -> Picture:
@@ -143,16 +152,18 @@ def _by_day(
     course: RuledCourse, title: str, text: str, unit: str, bands: Sequence[np.ndarray], scale: dict[str, bool]
 ) -> Picture:
     """Both courses by day. bands: of each, low, middle and high [3, days]."""
-    days = course.time_h / DAY_H
-    keep = np.unique(np.linspace(0, len(days) - 1, min(len(days), 180)).astype(int))
+    weeks = course.time_h / WEEK_H
+    keep = np.unique(np.linspace(0, len(weeks) - 1, min(len(weeks), 180)).astype(int))
 
     def make(width: int) -> Spec:
         layers: list[Spec] = []
-        x = number("t", title="day", axis={"grid": False})
+        last = {"domain": [0, float(weeks[-1])], "nice": False}
+        axis = {"grid": False, "tickMinStep": 1, "format": "d"}
+        x = number("t", title="weeks since the start", axis=axis, scale=last)
         y = {"title": unit, "scale": scale}
         for k, q in enumerate(bands):
             rows = [
-                {"t": float(days[j]), "low": float(a), "mid": float(b), "high": float(c)}
+                {"t": float(weeks[j]), "low": float(a), "mid": float(b), "high": float(c)}
                 for j, a, b, c in zip(keep, *q[:, keep], strict=True)
             ]
             tint, dash = look(k)
@@ -172,13 +183,12 @@ def compared(course: RuledCourse) -> list[Compared]:
     """Every outcome of both courses, in words."""
 
     def words(r: Row | None) -> str:
-        if r is None:
-            return "-"
-        digits = 0 if abs(r.value) >= 100 or r.unit == "%" else 1
-        return f"{decimal(r.value, digits)} ({decimal(r.low, digits)} to {decimal(r.high, digits)})"
+        value, between = cell(r)
+        return f"{value} ({between})" if between else value
 
     mine, other = ({r.label: r for r in c.summary().rows} for c in (course, course.planned))
-    return [Compared(k, r.unit, words(r), words(other.get(k)), r.contains) for k, r in mine.items()]
+    units = {k: "" if r.unit in ("days", "h") else f", {r.unit}" for k, r in mine.items()}
+    return [Compared(f"{k}{units[k]}", words(r), words(other.get(k)), r.contains) for k, r in mine.items()]
 
 
 def headline(course: RuledCourse) -> str:
@@ -214,20 +224,41 @@ def _mean(table: pl.DataFrame, column: str) -> float:
     return float(table[column].mean() or 0.0)  # type: ignore[arg-type]
 
 
-def rules(course: RuledCourse) -> list[dict[str, str]]:
-    """Rules that can speak, the loudest first; those that said nothing too."""
+def rules(course: RuledCourse) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Rules that spoke, the loudest first; and those that said nothing."""
     visits = len(course.ledger)
     table = course.rules().sort("visits", descending=True, maintain_order=True)
-    return [
+    told = [
         {
             "rule": r["rule"],
             "says": r["says"],
             "from": f"{r['source']} ({MARKS[r['verified']]})",
-            "visits": f"{r['visits']:,} ({100 * r['visits'] / visits:.1f} %)",
-            "patients": f"{100 * r['patients'] / course.patients:.0f} %",
+            "visits": _counted(r["visits"], visits),
+            "patients": _counted(r["patients"], course.patients),
         }
         for r in table.iter_rows(named=True)
     ]
+    spoke = int((table["visits"] > 0).sum())
+    return told[:spoke], told[spoke:]
+
+
+def _counted(part: int, whole: int) -> str:
+    """A count with its share."""
+    share = 100 * part / whole
+    return f"{part:,} ({'< 0.1' if 0 < share < 0.1 else f'{share:.1f}' if share < 10 else f'{share:.0f}'} %)"
+
+
+def told(story: str) -> tuple[str, list[tuple[str, str, list[str]]]]:
+    """The story of a patient taken apart: who; and of each visit the day, what happened, and the rules that spoke."""
+    who, *lines = story.splitlines()
+    visits: list[tuple[str, str, list[str]]] = []
+    for line in lines:
+        if line.startswith("day"):
+            day, happened = line.removeprefix("day").split(maxsplit=1)
+            visits.append((f"day {day}", happened, []))
+        else:
+            visits[-1][2].append(line.strip())
+    return who.split(",")[0], visits
 
 
 def safeguards(course: RuledCourse) -> list[dict[str, str]]:
@@ -269,35 +300,45 @@ def contained() -> Sequence[str]:
     )
 
 
-def page(course: RuledCourse) -> str:
-    """The page as text."""
+def page(course: RuledCourse, stories: Sequence[int] = ()) -> str:
+    """The page as text. stories: patients to be told of; others are chosen where these are few.
+
+    Raises UserError where there is no such patient.
+    """
     every = course.ledger["patient"].unique(maintain_order=True).to_list()
     telling = [
         patient
         for action in ("stop", "hold")
         for patient in course.ledger.filter(pl.col("action") == action)["patient"].head(1)
     ]
-    chosen = list(dict.fromkeys([*telling, *every]))[:STORIES]
+    chosen = list(dict.fromkeys([*stories, *telling, *every]))[: max(STORIES, len(set(stories)))]
+    found = weeks_of(course)
+    spoke, silent = rules(course)
     return render(
         "ruled.html",
         course=course,
         headline=headline(course),
-        states=STATES,
+        states=[state for k, state in enumerate(STATES) if (found == k).any()],
         status=status(course),
-        status_rows=status_table(course),
+        status_table=status_table(course),
         over_time=over_time(course),
         names=NAMES,
         scale=SCALES[illness_in(course.table)],
+        reading=READING,
         compared=compared(course),
-        rules=rules(course),
+        spoke=spoke,
+        silent=silent,
         safeguards=safeguards(course),
         misused=int(course.table[MISUSE].count()),
-        stories=[course.story(p) for p in chosen],
+        stories=[told(course.story(p)) for p in chosen],
         contained=contained(),
         files=FILES,
     )
 
 
-def write_ruled(course: RuledCourse, path: str | Path) -> Path:
-    """Write the page and return its path. Raises UserError when it cannot be written."""
-    return written(page(course), Path(path))
+def write_ruled(course: RuledCourse, path: str | Path, stories: Sequence[int] = ()) -> Path:
+    """Write the page and return its path. stories: patients to be told of.
+
+    Raises UserError where there is no such patient, or the page cannot be written.
+    """
+    return written(page(course, stories), Path(path))

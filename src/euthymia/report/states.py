@@ -63,7 +63,12 @@ def _chart(lines: Sequence[Line], name: str, title: str, state: Callable[[Course
             cells.append(f"{near['q50']:g} % ({near['q05']:g} to {near['q95']:g})")
         table.append((f"week {week:g}", *cells))
     tint, dashes = (f(labels, charts.LINE_LEGEND) for f in (charts.colour, charts.dash))
-    x = charts.number("t", title="weeks since the start", scale={"domain": [0, last], "nice": False})
+    x = charts.number(
+        "t",
+        title="weeks since the start",
+        scale={"domain": [0, last], "nice": False},
+        axis={"tickMinStep": 1, "format": "d"},
+    )
     top = min(100.0, max(5.0, 1.15 * max(row["q95"] for row in data)))
     y = charts.y_axis((0.0, float(top)), tickCount=5)
     said = [

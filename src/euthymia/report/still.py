@@ -92,7 +92,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        together=lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),
+        together=lambda text: re.sub(r" (?=%)|(?<=\bp) (?=[=<])|(?<=\bp =) |(?<=\bp <) ", "\N{NO-BREAK SPACE}", text),
         sentence=lambda text: f"{text[0].upper()}{text[1:].rstrip('.')}.",
     )
     made.globals["look"] = look

@@ -69,7 +69,7 @@ def flow(result: TrialResult) -> Flow:
     for name in groups(result.plan):
         own = table.filter(pl.col("arm") == name)
         share = 100 * float(own["dropped out"].sum()) / max(float(own["randomised"].sum()), 1.0)
-        left = f"{_count(own['dropped out'])}, {decimal(share, 1)} %"
+        left = _count(own["dropped out"]) + (f", {decimal(share, 1)} %" if share else "")
         found.append(Group(name, _count(own["randomised"]), left, _count(own["completed"]), seen.get(name, "")))
     return Flow(
         screened=_count(every["screened"]),
@@ -95,7 +95,7 @@ def _analysed(result: TrialResult) -> dict[str, str]:
 
 def trajectory_table(plan: Plan, table: pl.DataFrame) -> Table:
     """Mean, interval and number of patients of each arm at each visit. table: `TrialResult.trajectories`."""
-    names = groups(plan)
+    names = [name for name in groups(plan) if name in table["arm"]]
     cells: dict[float, dict[str, str]] = {}
     for r in table.iter_rows(named=True):
         between = f" ({decimal(r['low'], 1)} to {decimal(r['high'], 1)})" if r["low"] == r["low"] else ""
@@ -127,22 +127,29 @@ def look_table(result: TrialResult) -> Table | None:
     table = result.looks()
     if not len(table):
         return None
+    assert result.plan.adaptive
     names = [arm.arm for arm in result.plan.arms]
-    last = int(table["look"].max())  # type: ignore[arg-type]
+    last, once = len(result.plan.adaptive.looks), result.replicates == 1
     rows = []
     for (number, patients), own in table.group_by("look", "patients", maintain_order=True):
         one = own.row(0, named=True)
-        verb = "went to the end" if number == len(result.plan.adaptive.looks) else "stopped here"  # type: ignore[union-attr]
-        share = f" ({100 * one['ended'] / result.replicates:.0f} %)"
-        ended = f"{one['ended']:,}{share} {verb}; {one['found']:,} with a primary difference"
+        verb = "went to the end" if number == last else "stopped here"
+        if once:
+            found = "with" if one["found"] else "without"
+            happened = (f"it {verb}, {found} a primary difference" if one["ended"] else "it went on",)
+        else:
+            share = f"{one['ended']:,} ({100 * one['ended'] / result.replicates:.0f} %)"
+            happened = (f"{one['reached']:,}", f"{share} {verb}; {one['found']:,} with a primary difference")
         arms = []
         for r in own.iter_rows(named=True):
             range_ = f" ({r['least']} to {r['most']})" if r["least"] != r["most"] else ""
-            none = f"; none in {r['without']:,}" if r["without"] else ""
-            arms.append(f"{decimal(r['mean'], 1)}{range_}{none}")
-        rows.append((f"{number} of {last}", f"{patients:,}", f"{one['reached']:,}", ended, *arms))
-    head = ("Look", "Patients by then", "Trials that came to it", "Of them", *(f"New in {name}" for name in names))
-    return Table("Each look, and the patients randomised since the one before: mean and range", head, rows)
+            none = f"; none in {r['without']:,}" if r["without"] and not once else ""
+            arms.append(f"{decimal(r['mean'], 1 if range_ else 0)}{range_}{none}")
+        rows.append((f"{number} of {last}", f"{patients:,}", *happened, *arms))
+    what = ("What the trial did",) if once else ("Trials that came to it", f"Of all {result.replicates:,} trials")
+    head = ("Look", "Patients by then", *what, *(f"New in {name}" for name in names))
+    numbers = "" if once else ": mean and range over the trials that came to the look"
+    return Table(f"Each look, and the patients randomised since the one before{numbers}", head, rows)
 
 
 def contained(result: TrialResult) -> list[str]:
@@ -178,7 +185,9 @@ def contained(result: TrialResult) -> list[str]:
 def page(result: TrialResult) -> str:
     """The page as text."""
     plan, found = result.plan, comparisons(result)
-    course = result.trajectories()
+    # an arm known by its rates has no scores of its own: those that stand for them say nothing between and around
+    by_rates = [arm.arm for arm in plan.arms if (plan.arms[plan.control] if result.no_effect else arm).published]
+    course = result.trajectories().filter(~pl.col("arm").is_in(by_rates))
     events = [(e, result.curves(e)) for e in event_curves(plan)]
     return render(
         "trial.html",
@@ -190,8 +199,10 @@ def page(result: TrialResult) -> str:
         endpoints=[words.endpoint(plan, e) for e in plan.endpoints],
         flow=flow(result),
         names=groups(plan),
+        by_rates=by_rates,
+        warnings=_warnings(result),
         arm_names=[arm.arm for arm in plan.arms],
-        course=trajectories(plan, course),
+        course=trajectories(plan, course) if len(course) else None,
         course_table=trajectory_table(plan, course),
         forest=forest(found),
         found=found,
@@ -207,13 +218,22 @@ def page(result: TrialResult) -> str:
     )
 
 
+def _warnings(result: TrialResult) -> dict[str, list[str]]:
+    """Each warning once, with the arms it is about."""
+    found: dict[str, list[str]] = {}
+    for name, said in result.warnings.items():
+        for warning in said:
+            found.setdefault(warning, []).append(name)
+    return found
+
+
 def _provenance(result: TrialResult) -> Sequence[tuple[str, Any]]:
     return [
         ("trial", result.plan.trial),
         ("replicates", f"{result.replicates:,}"),
         ("seed", result.seed),
         ("every arm given what the comparator is", "yes" if result.no_effect else "no"),
-        ("spread between studies", "yes" if result.study_levels else "no"),
+        ("every trial a study with its own level of response", "yes" if result.study_levels else "no"),
         ("euthymia", release()),
         ("evidence hash", evidence_hash()),
     ]

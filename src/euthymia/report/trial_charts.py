@@ -22,7 +22,9 @@ ROW = 54  # px of the forest plot for each comparison
 MOST_ROWS = 10  # in one panel
 LONGEST_IN_DAYS = 21
 TIME_AXIS: Spec = {"grid": False, "tickCount": 8, "tickMinStep": 1, "format": "d"}
-LOG_TICKS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20)
+LOG_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+MORE_LOG_TICKS = (0.3, 0.7, 1.5, 3)
+"""Where an axis is short enough for them; 1, no difference, must keep its word."""
 
 
 def _unit(last_h: float) -> tuple[str, float]:
@@ -33,14 +35,14 @@ def _both(title: str, description: str, make: Callable[[int], Spec]) -> Picture:
     return Picture(title, description, (drawn(make(WIDE)),), (drawn(make(PANEL - 14)),))
 
 
-def _below(rows: Rows, names: Sequence[str], x: Spec, width: int, span: float) -> list[Spec]:
+def _below(rows: Rows, arms: Sequence[int], x: Spec, width: int, span: float) -> list[Spec]:
     """Patients still there below the axis, a row for each arm, at as many times as have room."""
     made: list[Spec] = [{
         "data": {"values": [{}]},
         "mark": {"type": "text", "align": "left", "fontSize": 11, "color": QUIET},
         "encoding": {"x": {"value": -30}, "y": {"value": HEIGHT + BELOW}, "text": {"value": "patients"}},
     }]  # fmt: skip
-    for k, name in enumerate(names):
+    for row, k in enumerate(arms):
         own = [r for r in rows if r["arm"] == k]
         kept: Rows = []
         for r in own:
@@ -51,14 +53,14 @@ def _below(rows: Rows, names: Sequence[str], x: Spec, width: int, span: float) -
             if not kept or not near(kept[-1], r):
                 kept.append(r)
         tint, dash = look(k)
-        y = HEIGHT + BELOW + LINE * (k + 1)
+        y = HEIGHT + BELOW + LINE * (row + 1)
         text = {"type": "text", "fontSize": 11, "color": tint, "baseline": "middle"}
         at = {"x": x, "y": {"value": y}, "text": {"field": "n", "type": "nominal"}}
         rule = {"type": "rule", "color": tint, "strokeWidth": 3, "strokeDash": dash}
         place = {"x": {"value": -32}, "x2": {"value": -14}, "y": {"value": y}}
         made += [
             {"data": {"values": kept}, "mark": text, "encoding": at},
-            {"data": {"values": [{"name": name}]}, "mark": rule, "encoding": place},
+            {"data": {"values": [{}]}, "mark": rule, "encoding": place},
         ]
     return made
 
@@ -85,6 +87,7 @@ def trajectories(plan: Plan, table: pl.DataFrame) -> Picture:
         }
         for r in table.iter_rows(named=True)
     ]
+    arms = [k for k in range(len(names)) if any(r["arm"] == k for r in rows)]
     ends = extent([x for r in rows for x in (r["mean"], r["low"], r["high"]) if x is not None])
 
     def make(width: int) -> Spec:
@@ -95,7 +98,7 @@ def trajectories(plan: Plan, table: pl.DataFrame) -> Picture:
             "mean", title=f"{plan.scale.name}, mean (points)", scale={"domain": ends, "nice": False, "zero": False}
         )
         layers: list[Spec] = []
-        for k in range(len(names)):
+        for k in arms:
             tint, dash = look(k)
             # a few pixels apart, so that the intervals of two arms can be told apart
             shift = 5 * (k - (len(names) - 1) / 2) / room * span
@@ -111,13 +114,10 @@ def trajectories(plan: Plan, table: pl.DataFrame) -> Picture:
                 data | {"mark": {"type": "point", "filled": True, "color": tint, "size": 34, "opacity": 1},
                         "encoding": {"x": x, "y": y}},
             ]  # fmt: skip
-        return _framed(layers + _below(rows, names, x, room, 1.05 * span), room)
+        return _framed(layers + _below(rows, arms, x, room, 1.05 * span), room)
 
-    said = "; ".join(
-        f"{names[k]} from {own[0]['mean']:.1f} to {own[-1]['mean']:.1f}"
-        for k in range(len(names))
-        if (own := [r for r in rows if r["arm"] == k])
-    )
+    own_rows = {k: [r for r in rows if r["arm"] == k] for k in arms}
+    said = "; ".join(f"{names[k]} from {own[0]['mean']:.1f} to {own[-1]['mean']:.1f}" for k, own in own_rows.items())
     text = f"Mean {plan.scale.name} of those still there: {said}. The table has the numbers."
     return _both("Mean score over time", text, make)
 
@@ -173,7 +173,7 @@ def survival(plan: Plan, endpoint: PlannedEndpoint, table: pl.DataFrame) -> Pict
                 data | {"mark": {"type": "area", "color": tint, "opacity": 0.13} | step, "encoding": band},
                 data | {"mark": line, "encoding": {"x": x, "y": y}},
             ]
-        return _framed(layers + _below(rows, names, x, room, span), room)
+        return _framed(layers + _below(rows, range(len(names)), x, room, span), room)
 
     said = "; ".join(
         f"{names[k]} {own[-1]['share']:.0f} %" for k in range(len(names)) if (own := [r for r in rows if r["arm"] == k])
@@ -208,12 +208,14 @@ def _forest(rows: Sequence[Comparison], same: Sequence[Comparison], title: str) 
     scale = {"domain": domain, "nice": False, "zero": False} | ({"type": "log"} if log else {})
     axis: Spec = {"tickCount": 5, "grid": False, "ticks": True, "domain": True, "domainColor": RULE}
     if log:
-        axis |= {"values": [v for v in LOG_TICKS if domain[0] <= v <= domain[1]], "format": "~g"}
+        ticks = LOG_TICKS + MORE_LOG_TICKS * (domain[1] < 6 * domain[0])
+        axis |= {"values": sorted(v for v in ticks if domain[0] <= v <= domain[1]), "format": "~g"}
     x = {"scale": scale, "axis": axis}
     width, height = PANEL - 14, ROW * len(rows)
     data = [
         {
-            "what": f"{c.endpoint.label}, {c.endpoint.method}",
+            "what": c.endpoint.label,
+            "how": c.analysis,
             "who": c.against,
             "said": f"{c.estimate} ({c.between})",
             "primary": c.primary,
@@ -249,8 +251,8 @@ def _forest(rows: Sequence[Comparison], same: Sequence[Comparison], title: str) 
         },
         *heavy(True),
         *heavy(False),
-        words("who", "second", 0, align="left", limit=width) | {"mark": {"type": "text", "fontSize": 11,
-              "color": QUIET, "align": "left", "limit": width}},
+        words("who", "second", 0, align="left", color=QUIET, limit=width - 6 * max(len(d["how"]) for d in data) - 8),
+        words("how", "second", width, align="right", color=QUIET),
         {
             "mark": {"type": "rule", "color": PALETTE[0], "strokeWidth": 1.6},
             "encoding": {"x": number("low", **x), "x2": {"field": "high"}, "y": y},
