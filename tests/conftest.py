@@ -1,6 +1,10 @@
 """No test is timed: Hypothesis' deadline would fail sound code on a busy machine. A small sound document that tests
 change one line at a time."""
 
+import gc
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -65,3 +69,17 @@ class Document:
 @pytest.fixture
 def document() -> Document:
     return Document()
+
+
+MOST_MAPS = 25_000
+"""Of memory. Linux allows a process 65,530, and compiled code takes several each: beyond, the compiler dies."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_compiled_code():
+    """Let go of what was compiled before there is too much of it for one process."""
+    yield
+    maps = Path("/proc/self/maps")
+    if "jax" in sys.modules and maps.exists() and len(maps.read_bytes().splitlines()) > MOST_MAPS:
+        sys.modules["jax"].clear_caches()
+        gc.collect()

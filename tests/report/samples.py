@@ -3,6 +3,14 @@
 import numpy as np
 
 from euthymia import report
+from euthymia.course.result import Provenance
+from euthymia.design.aims import aim, limit
+from euthymia.design.courses import CURVES
+from euthymia.design.decision import perfect, worth
+from euthymia.design.find import Design
+from euthymia.design.search import Asked, Part, choice, patients_of, search
+from euthymia.design.space import space
+from euthymia.protocol import load
 from euthymia.trial.analysis import Outcomes, analyse
 from euthymia.trial.document import KIND
 from euthymia.trial.observed import observed
@@ -97,3 +105,40 @@ def made_up_validation(trials, seed: int = 1) -> Validation:
                 )
             )
     return Validation(tuple(rows), 512, 1, "chance in the sample, and the fitted parameters")
+
+
+def made_up_design(patients: int = 200, draws: int = 8, weeks: int = 12) -> Design:
+    """A search in which no model took part: more drug more often helps more, and costs more."""
+    protocol = load("ketamine-iv-maintenance")
+    found = space(
+        protocol, ["dose=0.25, 0.5, 0.75 mg/kg", "maintenance interval=3 days, 1 week, 2 weeks", "CAN-2=on, off"]
+    )
+    doses = np.array([float(r.chosen["dose"].split()[0]) for r in found.regimens])
+    gaps = np.array([r.protocol.phases[1].every[0].value / 168 for r in found.regimens])  # type: ignore[index]
+    level = np.random.default_rng(1).normal(0, 1, draws)
+
+    def evaluate(part: Part) -> dict[str, np.ndarray]:
+        rng, rows = np.random.default_rng([part.draw, part.block]), patients_of(part.block, patients)
+        dose, gap = doses[list(part.regimens), None], gaps[list(part.regimens), None]
+        days = 40 + 30 * dose - 4 * gap + level[part.draw] * (5 + 20 * (dose - 0.5) * gap) + rng.normal(0, 5, len(rows))
+        sessions = 8 + weeks / gap + 0 * days
+        madrs = 36 - (20 + 2 * level[part.draw]) * dose * (1 - np.exp(-np.arange(7 * weeks + 1) / 7))
+        return {
+            "days in remission": days,
+            "cumulative ketamine": 80 * dose * sessions,
+            "visits": sessions,
+            CURVES[0]: madrs,
+            CURVES[1]: 100 / (1 + np.exp((madrs - 12) / 5)),
+        }
+
+    asked = Asked(aim("days in remission", "more"), (limit("visits at most 40"),), ("cumulative ketamine", "visits"))
+    curves = dict.fromkeys(CURVES, 7 * weeks + 1)
+    race = search(evaluate, len(found.regimens), draws, patients, asked, curves=curves)
+    chosen = choice(race)
+    means = race.means("days in remission", chosen.able)
+    provenance = Provenance(protocol.name, "", "0" * 64, protocol.population, patients, 1, {}, {}, (), "0")
+    known = worth(means, {"depression.gain": level})
+    usual = next(r.number for r in found.regimens if tuple(r.chosen.values()) == ("0.5 mg/kg", "1 week", "on"))
+    return Design(
+        protocol, found, asked, race, chosen, usual, known, perfect(means), weeks, patients, draws, provenance
+    )

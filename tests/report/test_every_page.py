@@ -8,15 +8,17 @@ from itertools import pairwise
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from samples import RUNGS, made_up_trial, made_up_validation
+from samples import RUNGS, made_up_design, made_up_trial, made_up_validation
 from seen import DESKTOP, PHONE, Seen
 
+from euthymia.course.difference import difference
 from euthymia.protocol import load
-from euthymia.report import answer, changed, explained, page, replica, ruled, trial, validation
+from euthymia.report import answer, changed, design, explained, page, replica, ruled, trial, validation
 from euthymia.trial.document import load as load_trial
 from euthymia.trial.plan import load_plan
 
 REPLICAS = [load_trial(name) for name in ("takahashi-2021", "sustain-1", "shiroma-2020")]
+WEAKER = load("ketamine-iv-0.2"), load("ketamine-iv-1.0")
 PAGES = {  # those that take long first, so that workers share them out well
     "answer": lambda get: answer.page(get("answer")),
     "course under rules": lambda get: ruled.page(get("ruled")),
@@ -27,9 +29,11 @@ PAGES = {  # those that take long first, so that workers share them out well
     "crossover": lambda _: trial.page(made_up_trial(load_plan("ketamine-crossover"), 3)),
     "validation": lambda _: validation.page(made_up_validation(REPLICAS)),
     "replica": lambda _: replica.page(made_up_validation(REPLICAS), REPLICAS[0]),
+    "search": lambda _: design.page(made_up_design()),
     "protocol": lambda _: explained.page(load("ketamine-then-exposure")),
     "protocol without sessions": lambda _: explained.page(load("escitalopram")),
     "changes": lambda _: changed.page(load("ketamine-iv-trd"), load("ketamine-iv-bipolar")),
+    "changes, simulated": lambda _: changed.page(*WEAKER, difference(*WEAKER, 12, 2)),
 }
 BARRIERS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 THIN = """() => {  // rows of a table, and folds of a section, are all made alike: a few of each stand for all

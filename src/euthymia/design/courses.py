@@ -22,7 +22,7 @@ from euthymia.protocol.decide import GIVE
 
 HIGH_MMHG = 180.0
 """Systolic pressure that makes a session a pressure episode: markedly abnormal in analyses of esketamine."""
-CURVES = ("mean MADRS by day", "remission by day")
+CURVES: tuple[str, str] = ("mean MADRS by day", "remission by day")
 """What is kept of every part beside its measures, [regimens, days]; remission in %."""
 
 
