@@ -25,7 +25,7 @@ def of_drug(name: str) -> tuple[Schedule, Maps]:
     """A calendar with one session at 0 h, and the maps of all doses after all gaps, in that order."""
     protocol = load(name)
     planned = schedule(protocol, 168.0)
-    session, days = template(protocol, planned)
+    session, days = template(protocol, planned, np.zeros(1))
     _, setting, timing = prepare(session, days, Variants())
     weight = np.asarray(PEOPLE.weight_kg)
     shares = {dose: np.tile(dose * weight, (len(setting.entries), 1)) for dose in DOSES}
@@ -96,7 +96,7 @@ def test_the_peaks_of_a_session_are_those_of_the_engine(intravenous):
 
 def test_parameters_may_be_those_of_a_draw():
     planned = schedule(IV, 168.0)
-    session, days = template(IV, planned)
+    session, days = template(IV, planned, np.zeros(1))
     _, setting, timing = prepare(session, days, Variants())
     share = np.tile(0.5 * np.asarray(PEOPLE.weight_kg), (len(setting.entries), 1))
     draws = {"synapses.growth_rate": 0.12, "bdnf.half_life": 3.0}

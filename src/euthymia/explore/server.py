@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from django.conf import settings
+from django import conf
 from waitress.server import create_server
 
 from euthymia.errors import UserError
@@ -41,10 +41,10 @@ def serve(protocol: str, port: int, patients: int, seed: int, ready: Callable[[s
         raise UserError(
             f"port {port} cannot be used ({error.strerror or error}); give another by --port, or 0 for any free one."
         ) from None
-    settings.EXPLORER_PORT = server.effective_port  # pyright: ignore[reportAttributeAccessIssue]
+    conf.settings.EXPLORER_PORT = server.effective_port  # pyright: ignore[reportAttributeAccessIssue]
     # what has to be compiled compiles while the page opens
     threading.Thread(target=_compile, args=(explorer,), daemon=True).start()
-    ready(f"http://{HOST}:{settings.EXPLORER_PORT}/#{token}")
+    ready(f"http://{HOST}:{conf.settings.EXPLORER_PORT}/#{token}")
     server.run()
 
 
@@ -56,7 +56,7 @@ def _compile(explorer: Explorer) -> None:
 def _application(explorer: Explorer, token: str) -> Any:
     for chatty in ("django.request", "waitress.queue"):  # a refused number is the page's to tell
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    settings.configure(
+    conf.settings.configure(
         DEBUG=False,
         SECRET_KEY=secrets.token_urlsafe(32),
         ALLOWED_HOSTS=[HOST],

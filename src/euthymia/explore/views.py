@@ -11,7 +11,7 @@ from importlib.resources import files
 from secrets import compare_digest
 from typing import Any
 
-from django.conf import settings
+from django import conf
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 
@@ -55,7 +55,7 @@ class Guard:
 
 
 def _denied(request: HttpRequest) -> HttpResponse | None:
-    own = f"127.0.0.1:{settings.EXPLORER_PORT}"
+    own = f"127.0.0.1:{conf.settings.EXPLORER_PORT}"
     if request.META.get("HTTP_HOST") != own:
         return _said(f"this is answered at {own} only.", 403)
     if request.META.get("HTTP_ORIGIN", f"http://{own}") != f"http://{own}":
@@ -65,7 +65,7 @@ def _denied(request: HttpRequest) -> HttpResponse | None:
     if request.path in FILES and request.method == "GET":
         return None
     given = request.META.get(TOKEN_HEADER, "")
-    if not compare_digest(given.encode(), settings.EXPLORER_TOKEN.encode()):
+    if not compare_digest(given.encode(), conf.settings.EXPLORER_TOKEN.encode()):
         return _said("open the address that `euthymia explore` printed: the token of this run is missing.", 403)
     return None
 
@@ -89,7 +89,7 @@ def _answering(work: Callable[[Explorer, dict[str, Any]], dict[str, Any]]) -> An
             asked = json.loads(request.body)
             if not isinstance(asked, dict):
                 raise UserError("a question is a JSON object.")
-            return JsonResponse(work(settings.EXPLORER, asked))
+            return JsonResponse(work(conf.settings.EXPLORER, asked))
         except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
             return _said("this is not JSON.", 400)
         except UserError as error:
