@@ -703,3 +703,21 @@ def test_a_dose_that_might_have_to_be_lower_waits_and_one_that_might_be_higher_d
         assert (int(found.action), int(next(iter(found.said.values())))) == (unknown, MISSING)
     lowered = replace(LATER, dose=0.3)  # it cannot become lower than it is
     assert decide(with_parts(document, adjust=f"[{less}]"), sound(lowered, CADSS=np.nan)).action == GIVE
+
+
+def test_a_phase_with_a_drug_of_its_own_is_adjusted_by_nobody_and_waits_for_nothing(document):
+    less = "{rule: A-1, when: {CADSS: above 30 points}, dose to: 0.3 mg/kg, source: a source, verified: yes}"
+    own = "{compound: racemic ketamine, route: intravenous, dose: 0.5 mg/kg, over: 40 min}"
+    phases = f"[{{name: a, doses: 4, every: 3 days}}, {{name: b, every: 1 week, drug: {own}}}]"
+    protocol = with_parts(document, phases=phases, adjust=f"[{less}]")
+    for phase, action in ((0, HOLD), (1, GIVE)):
+        place = replace(LATER, phase=phase, number=2)
+        assert decide(protocol, sound(place, CADSS=np.nan)).action == action
+
+
+def test_a_ceiling_at_the_dose_that_is_due_asks_for_nothing(document):
+    for most, action in ((0.4, HOLD), (0.5, GIVE), (0.6, GIVE)):
+        who = "from dose: 1, when: {age: at least 65 years}"
+        rule = f"{{rule: A-1, {who}, dose to: {most} mg/kg, source: a source, verified: yes}}"
+        protocol = with_parts(document, adjust=f"[{rule}]")
+        assert decide(protocol, sound(LATER, age=np.nan)).action == action
