@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
-MUTANTS = """select s.module_path, s.start_pos_row, s.operator_name, r.test_outcome, r.diff
+MUTANTS = """select s.job_id, s.module_path, s.start_pos_row, s.operator_name, r.test_outcome, r.diff
 from mutation_specs s left join work_results r on r.job_id = s.job_id"""
 
 
@@ -27,15 +27,18 @@ def main(sessions: list[str]) -> None:
     if (HERE / "judged.csv").exists():
         with (HERE / "judged.csv").open(encoding="utf-8") as stream:
             judged = {(r["file"], r["line"], r["mutated"]): r["why"] for r in csv.DictReader(stream)}
-    outcomes: Counter[str] = Counter()
-    rows = []
+    found = {}  # a session may have run a part of the mutants alone
     for session in sessions:
-        for path, row, operator, outcome, diff in sqlite3.connect(session).execute(MUTANTS):
-            outcomes[str(outcome).split(".")[-1].lower() if outcome else "not run"] += 1
-            if outcome and "SURVIVED" in str(outcome).upper():
-                before, after = lines_of(diff)
-                why = judged.get((Path(path).name, before, after), "**open**")
-                rows.append((Path(path).name, row, operator.split("/")[-1], before, after, why))
+        for job, *mutant in sqlite3.connect(session).execute(MUTANTS):
+            if job not in found or mutant[3]:
+                found[job] = mutant
+    outcomes = Counter(str(m[3]).split(".")[-1].lower() if m[3] else "not run" for m in found.values())
+    rows = []
+    for path, row, operator, outcome, diff in found.values():
+        if outcome and "SURVIVED" in str(outcome).upper():
+            before, after = lines_of(diff)
+            why = judged.get((Path(path).name, before, after), "**open**")
+            rows.append((Path(path).name, row, operator.split("/")[-1], before, after, why))
     rows.sort()
     counts = ", ".join(f"{n} {what}" for what, n in sorted(outcomes.items()))
     text = ["# Mutants of what decides on a session", "", f"{sum(outcomes.values())} mutants: {counts}.", ""]

@@ -11,6 +11,7 @@ from euthymia.protocol import Protocol, load, loads
 from euthymia.protocol.chart import Chart, Place, measures_used
 from euthymia.protocol.decide import ACTIONS, FIRED, GIVE, HOLD, MISSING, QUIET, STOP, decide, leave
 from euthymia.protocol.plain_words import sentence
+from euthymia.protocol.words import FOLLOW_UPS
 from euthymia.report.flow import in_words
 
 
@@ -721,3 +722,43 @@ def test_a_ceiling_at_the_dose_that_is_due_asks_for_nothing(document):
         rule = f"{{rule: A-1, {who}, dose to: {most} mg/kg, source: a source, verified: yes}}"
         protocol = with_parts(document, adjust=f"[{rule}]")
         assert decide(protocol, sound(LATER, age=np.nan)).action == action
+
+
+def test_a_step_back_is_to_the_phase_right_before(document):
+    back = "{rule: D-3, at: every session, step back when: relapse, source: a source, verified: yes}"
+    gaps = {"a": "1 week", "b": "8 days", "c": "9 days", "d": "14 days"}
+    phases = ", ".join(f"{{name: {name}, doses: 4, every: {gap}}}" for name, gap in gaps.items())
+    protocol = with_parts(document, phases=f"[{phases}]", decide=f"[{back}]")
+    place = replace(LATER, phase=3, number=2, given=13)
+    assert decide(protocol, sound(place, MADRS=30.0)).next_h == 9 * 24.0
+
+
+def test_nobody_is_taken_to_have_responded_before(document):
+    rule = "{rule: D-7, at: every session, stop when: relapse, source: a source, verified: yes}"
+    chart = sound(LATER, MADRS=30.0)
+    unsaid = Chart(chart.measures, chart.before, chart.conditions, chart.checks_h, place=LATER)
+    assert [int(decide(with_parts(document, decide=f"[{rule}]"), c).action) for c in (chart, unsaid)] == [STOP, GIVE]
+
+
+def test_a_phase_widens_by_its_own_condition(document):
+    phases = (
+        "[{name: a, doses: 4, every: 3 days, widen to: 4 days, while: {MADRS: at most 30 points}}, "
+        "{name: b, every: 1 week, widen to: 2 weeks, while: {MADRS: at most 12 points}}]"
+    )
+    protocol = with_parts(document, phases=phases)
+    for phase, days in ((0, 4), (1, 7)):
+        place = replace(LATER, phase=phase, number=2, given=2 + 4 * phase)
+        assert decide(protocol, sound(place, MADRS=20.0)).next_h == 24.0 * days
+
+
+@pytest.mark.parametrize("kind", FOLLOW_UPS)
+def test_no_follow_up_holds_a_dose(document, kind):
+    due = f"{{rule: S-2, safeguard: {kind}, source: a source, verified: yes}}"
+    protocol = with_parts(document, safeguards=f"[{due}]", status="research only")
+    chart = replace(calm(), checks_h={**calm().checks_h, kind: np.inf})
+    assert (int(decide(protocol, chart).said["S-2"]), int(decide(protocol, chart).action)) == (FIRED, GIVE)
+
+
+def test_who_may_leave_may_leave_later_too(document):
+    protocol = with_parts(document)
+    assert leave(protocol, sound(), 2.0).may and leave(protocol, sound(), 3.5).may
