@@ -2,6 +2,7 @@
 change one line at a time."""
 
 import gc
+import shutil
 import sys
 from pathlib import Path
 
@@ -83,3 +84,18 @@ def room_for_compiled_code():
     if "jax" in sys.modules and maps.exists() and len(maps.read_bytes().splitlines()) > MOST_MAPS:
         sys.modules["jax"].clear_caches()
         gc.collect()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium without network of its own."""
+    where = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if where is None:
+        pytest.skip("no Chromium is installed to look at pages with")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(
+            executable_path=where, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield opened
+        opened.close()

@@ -7,7 +7,7 @@ import pytest
 
 from euthymia import evidence
 from euthymia.course.between import template
-from euthymia.course.session_map import DAYS, WHOLE_GAP_D, Maps, Session, after, session_maps
+from euthymia.course.session_map import WHOLE_GAP_D, Maps, Session, after, session_maps
 from euthymia.course.simulate import prepare, simulate_schedule
 from euthymia.course.variants import Variants
 from euthymia.patient import draw
@@ -105,7 +105,3 @@ def test_parameters_may_be_those_of_a_draw():
         expected = session_maps(*prepare(session, days, Variants())[1:], PEOPLE, [Session(share)], draws)
     np.testing.assert_array_equal(other.synapses, expected.synapses)
     assert (other.synapses[0, 0, 0, 2] > 1.1 * usual.synapses[0, 0, 0, 2]).all()  # more labile synapses a day later
-
-
-def test_days_are_those_of_the_template():
-    assert DAYS < WHOLE_GAP_D <= 7

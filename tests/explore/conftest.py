@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,18 +57,3 @@ def explorer(command) -> Iterator[Running]:
         process.terminate()
         process.wait()
         process.stdout.close()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """A headless Chromium without network of its own."""
-    where = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if where is None:
-        pytest.skip("no Chromium is installed to look at pages with")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(
-            executable_path=where, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield opened
-        opened.close()

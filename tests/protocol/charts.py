@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from euthymia.protocol import Protocol, words
+from euthymia.protocol import Protocol, loads, words
 from euthymia.protocol.chart import WHENS, Chart, Place
 from euthymia.protocol.rules import (
     AdjustRule,
@@ -165,3 +165,11 @@ def of_safeguard(rule: Safeguard, good: Chart) -> tuple[Any, Any] | None:
     if rule.safeguard == "lowest effective frequency":
         return None
     return tuple({"checks_h": dict(good.checks_h) | {rule.safeguard: x}} for x in (np.inf, np.nan))  # type: ignore[return-value]
+
+
+def with_parts(document, **lines: str) -> Protocol:
+    return loads(document.with_lines(**lines), "example.yaml")
+
+
+def calm(**measures: float) -> Chart:
+    return sound(LATER, **measures)

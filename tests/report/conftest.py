@@ -1,7 +1,5 @@
 """Courses small enough to be quick, and the browser that is installed."""
 
-import shutil
-
 import pytest
 
 import euthymia as eu
@@ -26,18 +24,3 @@ def ruled():
 @pytest.fixture(scope="session")
 def answer():
     return ask("exposure-lag", patients=60, draws=6)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """A headless Chromium without network of its own."""
-    where = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if where is None:
-        pytest.skip("no Chromium is installed to look at pages with")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(
-            executable_path=where, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield opened
-        opened.close()
