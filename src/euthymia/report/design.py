@@ -87,7 +87,7 @@ def _against_usual(found: Design, table: pl.DataFrame) -> str:
     apart = found.race.means(measure, [found.chosen.number, found.usual])
     low, high = (_number(x, measure, sign=True) for x in np.quantile(apart[0] - apart[1], (0.05, 0.95)))
     more = _number(mine[measure] - usual[measure], measure, sign=True)
-    costs = "; ".join(f"{b} {_number(mine[b] - usual[b], b, sign=True)}" for b in found.asked.burdens)
+    costs = "; ".join(_changed(b, mine[b] - usual[b]) for b in found.asked.burdens)
     return f"Against {stands}: {measure} {more} (90 % over worlds {low} to {high}); {costs}."
 
 
@@ -106,6 +106,17 @@ def _number(x: float, measure: str, sign: bool = False) -> str:
     return f"{'+' if sign and not text.startswith('-') else ''}{text} {unit}"
 
 
+def _changed(measure: str, by: float) -> str:
+    text = _number(by, measure, sign=True)
+    return text if text.endswith(measure) else f"{measure} {text}"
+
+
+def _titled(measure: str) -> str:
+    """A measure with its unit, where its name does not say it."""
+    unit = MEASURES[measure].unit
+    return measure if unit in measure else f"{measure}, {unit}"
+
+
 def _with_range(row: dict, measure: str) -> str:
     low, high = (decimal(row[f"{measure} {end}"], 0 if abs(row[measure]) >= 100 else 1) for end in ("low", "high"))
     return f"{_number(row[measure], measure)} ({low} to {high})"
@@ -119,7 +130,7 @@ def front_rows(found: Design, most: int = 10_000) -> Table:
     aim = found.asked.aim
     shown = (aim.measure, *found.asked.burdens)
     table = found.table().filter("on the front").sort(aim.measure, descending=aim.better == "more").head(most)
-    head = ("regimen", *(f"{m}, {MEASURES[m].unit}" for m in shown), "best", "regret")
+    head = ("regimen", *(_titled(m) for m in shown), "best", "regret")
     rows = []
     for r in table.iter_rows(named=True):
         cells = [f"{decimal(r[m], 1)} ({decimal(r[f'{m} low'], 1)} to {decimal(r[f'{m} high'], 1)})" for m in shown]
@@ -146,7 +157,7 @@ def front_text(found: Design, most: int) -> str:
 def all_rows(found: Design) -> Table:
     """Every regimen."""
     shown = found.asked.measures
-    head = ("regimen", *(f"{m}, {MEASURES[m].unit}" for m in shown), "keeps limits", "best", "left the race")
+    head = ("regimen", *(_titled(m) for m in shown), "keeps limits", "best", "left the race")
     rows = [
         (
             str(found.space.regimens[r["regimen"]]),
@@ -184,8 +195,8 @@ def front_picture(found: Design, burden: str) -> Picture:
     there = [k for k in colours if any(r["what"] == k for r in rows)]
 
     def make(width: int) -> Spec:
-        x = number("x", title=f"{burden} ({MEASURES[burden].unit})", scale={"zero": False})
-        y = {"title": f"{aim.measure} ({MEASURES[aim.measure].unit})", "scale": {"zero": False}}
+        x = number("x", title=_titled(burden), scale={"zero": False})
+        y = {"title": _titled(aim.measure), "scale": {"zero": False}}
         tint = {"field": "what", "type": "nominal", "scale": {"domain": there, "range": [colours[k] for k in there]}}
         shape = {"field": "what", "type": "nominal", "scale": {"domain": there, "range": [shapes[k] for k in there]}}
         able = [r for r in rows if r["what"] != "breaks a limit"]
@@ -266,14 +277,20 @@ def best_picture(found: Design) -> Picture:
 
     def make(width: int) -> Spec:
         x = number("p", title="probability to be the best of those compared", scale={"domain": [0, 1]})
-        y = {"field": "name", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": width // 2}}
+        y = {
+            "field": "name",
+            "type": "nominal",
+            "sort": None,
+            "title": None,
+            "axis": {"labelLimit": 400 if width > PANEL else width // 2},
+        }
         bars = {"data": {"values": rows}, "mark": {"type": "bar", "color": look(0)[0]}, "encoding": {"x": x, "y": y}}
         rule = {"data": {"values": [{"v": CLOSE}]}, "mark": {"type": "rule", "color": QUIET, "strokeDash": [3, 3]},
                 "encoding": {"x": number("v", title=None)}}  # fmt: skip
         return panel([bars, rule], width, 26 * len(rows) + 10)
 
     said = "; ".join(f"{r['name']} {r['p']:.2f}" for r in rows)
-    return Picture("How sure", f"Probability to be the best: {said}.", (drawn(make(WIDE - 160)),), (drawn(make(200)),))
+    return Picture("How sure", f"Probability to be the best: {said}.", (drawn(make(WIDE - 360)),), (drawn(make(200)),))
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
