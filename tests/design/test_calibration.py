@@ -1,5 +1,7 @@
 """Simulation-based calibration: of regimens said to be best with probability p, a fraction p are."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -26,8 +28,8 @@ def problem(seed: int, draws: int, shape_of: str) -> tuple[np.ndarray, int]:
     own = rng.normal(0, 4, (REGIMENS, PATIENTS))
 
     def evaluate(part: Part) -> dict[str, np.ndarray]:
-        some = list(part.regimens)
-        return {"days in remission": gain[part.draw, some][:, None] + own[some][:, patients_of(part.block, PATIENTS)]}
+        some, rows = list(part.regimens), slice(*patients_of(part.blocks, PATIENTS))
+        return {"days in remission": gain[np.ix_(part.draws, some)].T[:, :, None] + own[some, None, rows]}
 
     found = choice(search(evaluate, REGIMENS, draws, PATIENTS, Asked(aim("days in remission", "more")), workers=1))
     return found.best, int((level + curved(truth) @ slope.T).argmax())
@@ -39,7 +41,7 @@ def test_what_is_said_to_be_best_with_probability_p_is_best_in_a_fraction_p(draw
     said = np.array(said)
     was = np.arange(REGIMENS) == np.array(best)[:, None]
     bins = 0
-    for low, high in zip(BOUNDS[:-1], BOUNDS[1:], strict=True):
+    for low, high in pairwise(BOUNDS):
         here = (said >= low) & (said < high)
         if here.sum() >= LEAST:
             expected, spread = said[here].mean(), np.sqrt((said[here] * (1 - said[here])).sum()) / here.sum()

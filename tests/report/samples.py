@@ -118,11 +118,12 @@ def made_up_design(patients: int = 200, draws: int = 8, weeks: int = 12) -> Desi
     level = np.random.default_rng(1).normal(0, 1, draws)
 
     def evaluate(part: Part) -> dict[str, np.ndarray]:
-        rng, rows = np.random.default_rng([part.draw, part.block]), patients_of(part.block, patients)
-        dose, gap = doses[list(part.regimens), None], gaps[list(part.regimens), None]
-        days = 40 + 30 * dose - 4 * gap + level[part.draw] * (5 + 20 * (dose - 0.5) * gap) + rng.normal(0, 5, len(rows))
+        own, rows = np.random.default_rng(2).normal(0, 5, patients), slice(*patients_of(part.blocks, patients))
+        dose, gap = (x[list(part.regimens), None, None] for x in (doses, gaps))
+        of_world = level[list(part.draws), None]
+        days = 40 + 30 * dose - 4 * gap + of_world * (5 + 20 * (dose - 0.5) * gap) + own[rows]
         sessions = 8 + weeks / gap + 0 * days
-        madrs = 36 - (20 + 2 * level[part.draw]) * dose * (1 - np.exp(-np.arange(7 * weeks + 1) / 7))
+        madrs = 36 - (20 + 2 * of_world) * dose * (1 - np.exp(-np.arange(7 * weeks + 1) / 7))
         return {
             "days in remission": days,
             "cumulative ketamine": 80 * dose * sessions,

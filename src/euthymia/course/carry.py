@@ -20,7 +20,7 @@ from euthymia.course.between import (
     without_dose,
 )
 from euthymia.course.session_map import DAYS, WHOLE_GAP_D, Store, after, fade_between, mapped
-from euthymia.course.setting import Setting, Timing
+from euthymia.course.setting import Setting, Timing, picked
 from euthymia.harm.acute import AcuteHarm
 from euthymia.patient.population import Patients, illness_of
 
@@ -85,9 +85,9 @@ class ByEngine:
 
     def __init__(self, setting: Setting, timing: Timing, parameters: Parameters, batches: Batches, looks: int):
         self.setting, self.timing, self.parameters, self.batches = setting, timing, parameters, batches
-        self.a_day, n = looks_a_day(timing), batches.rows.shape[1]
+        self.a_day, n = looks_a_day(timing), len(batches)
         begin = batches.each(
-            np.arange(n), lambda people: jax.tree.map(np.asarray, beginning(parameters, setting, people))
+            np.arange(n), lambda people, _: jax.tree.map(np.asarray, beginning(parameters, setting, people))
         )
         self.bound, self.carried = jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., :n], *begin)
         self.every = np.zeros((looks, len(kept_in(illness_of(batches.population))), n))
@@ -122,7 +122,7 @@ class ByEngine:
             return jax.tree.map(np.asarray, harms)
 
         more = () if dose is None else (np.stack([dose.number, *dose.felt]), dose.share)
-        parts = self.batches.each(who, work, who, day, days, since_d, *more)
+        parts = self.batches.each(who, work, day, days, since_d, *more)
         return jax.tree.map(lambda *x: np.concatenate(x)[: len(who)], *parts)
 
     def _keep(self, who: np.ndarray, day: np.ndarray, days: np.ndarray, every: np.ndarray) -> None:
@@ -137,9 +137,9 @@ class ByMaps:
     share_of: of each entry of the template, how much a dose of a phase is in all patients, [entries, patients].
     """
 
-    def __init__(self, store: Store, share_of: Any, batches: Batches, days: int):
-        self.store, self.share_of, self.batches = store, share_of, batches
-        n = len(store.patients)
+    def __init__(self, store: Store, share_of: Any, batches: Batches, parameters: Parameters, days: int):
+        self.store, self.share_of, self.batches, self.parameters = store, share_of, batches, parameters
+        n = len(batches)
         self.ahead, self.last_d = np.zeros((DAYS, 5, n)), np.full(n, -LONG_AGO_D)
         self.days = days + 1
         self.every = np.zeros((len(STATES), self.days + DAYS, n))  # a session on the last day has days beyond it
@@ -176,7 +176,7 @@ class ByMaps:
         self.last_d[who] = day
         felt = np.stack([dose.number, *dose.felt])
         parts = self.batches.each(
-            who, lambda *some: jax.tree.map(np.asarray, _harms(self.store.parameters, *some)), peaks, felt
+            who, lambda people, rows, *some: _harms(picked(self.parameters, rows), people, *some), peaks, felt
         )
         return jax.tree.map(lambda *x: np.concatenate(x)[: len(who)], *parts)
 

@@ -198,21 +198,21 @@ def fade_between(every: np.ndarray, known: np.ndarray, fading: np.ndarray) -> No
 
 
 class Store:
-    """Maps of sessions in the same patients under the same parameters, made when first asked for.
+    """Maps of sessions in the same patients, made when first asked for.
 
-    setting, timing: of the template of a session (`between.template`); parameters: as in `course.between`; made: by
-    number.
+    setting, timing: of the template of a session (`between.template`); worlds: uncertain parameters, as in
+    `course.between`; where there are several, the patients follow each other once in each; made: by number.
     """
 
-    def __init__(self, setting: Setting, timing: Timing, patients: Patients, parameters: Mapping[str, Any]):
+    def __init__(self, setting: Setting, timing: Timing, patients: Patients, *worlds: Mapping[str, Any]):
         self.setting, self.timing, self.patients = setting, timing, patients
-        self.parameters = {id: jnp.asarray(x) for id, x in parameters.items()}
+        self.worlds = [{id: jnp.asarray(x) for id, x in world.items()} for world in worlds]
         self.numbers: dict[tuple[bytes, int], int] = {}
         self.made: list[Map] = []
 
     def number(self, share: np.ndarray, gap_d: int) -> int:
-        """Which of `made` a session is. share: of each entry of the template's dose, [entries, patients]; gap_d: whole
-        days since the session before."""
+        """Which of `made` a session is. share: of each entry of the template's dose, [entries, patients of all worlds];
+        gap_d: whole days since the session before."""
         key = blake2b(np.ascontiguousarray(share).tobytes()).digest(), min(gap_d, WHOLE_GAP_D)
         if key not in self.numbers:
             left = None
@@ -225,12 +225,17 @@ class Store:
         return self.numbers[key]
 
     def _made(self, share: np.ndarray, left: np.ndarray | None) -> Map:
-        n, parts = len(self.patients), []
-        for first in range(0, n, BATCH):
-            rows = np.minimum(np.arange(first, first + BATCH), n - 1)
-            people = jax.tree.map(lambda x, rows=rows: np.asarray(x)[rows], self.patients)
-            fixed = self.parameters, self.setting, self.timing, people
-            before = left[:, rows] if left is not None else np.zeros_like(np.asarray(_rates(self.setting, people)))
-            states, modes, fading, peaks = jax.tree.map(np.asarray, _run(*fixed, share[:, rows], before))
-            parts.append(Map(*_numbers(states), fading, peaks, modes))
-        return jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., :n], *parts)
+        n = len(self.patients)
+        of_worlds = []
+        for k, world in enumerate(self.worlds):
+            parts = []
+            for first in range(0, n, BATCH):
+                rows = np.minimum(np.arange(first, first + BATCH), n - 1)
+                people = jax.tree.map(lambda x, rows=rows: np.asarray(x)[rows], self.patients)
+                mine = k * n + rows
+                before = left[:, mine] if left is not None else np.zeros_like(_rates(self.setting, people))
+                found = _run(world, self.setting, self.timing, people, share[:, mine], before)
+                states, modes, fading, peaks = jax.tree.map(np.asarray, found)
+                parts.append(Map(*_numbers(states), fading, peaks, modes))
+            of_worlds.append(jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., :n], *parts))
+        return jax.tree.map(lambda *x: np.concatenate(x, axis=-1), *of_worlds)

@@ -1,8 +1,11 @@
 """A course as arrays: what holds for everybody in it, and its times."""
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
+import jax
+import numpy as np
 
 from euthymia.course.engine import Steps
 from euthymia.course.plan import Pathway
@@ -95,3 +98,19 @@ class Setting(eqx.Module):
     doses: tuple[tuple[int, float, str], ...] = eqx.field(static=True)  # pathway, enantiomer share, input key
     entries: tuple[tuple[int, int], ...] = eqx.field(static=True)  # dose, input
     absorption: tuple[tuple[str, float], ...] = eqx.field(static=True)
+
+    def of(self, rows: Any) -> "Setting":
+        """The same for some of the patients, where what is uncertain differs between them."""
+        mine = {name: picked(getattr(self, name), rows) for name in UNCERTAIN}
+        return replace(self, **mine)
+
+
+UNCERTAIN = ("background", "multicentre", "antidepressants", "relative")
+"""Fields of `Setting` that hold uncertain numbers, one for all patients or one for each."""
+
+
+def picked(numbers: Any, rows: Any) -> Any:
+    """Of some patients, those numbers that differ between them; the others as they are."""
+    if isinstance(rows, slice):  # everybody
+        return numbers
+    return jax.tree.map(lambda x: x[..., rows] if np.ndim(x) else x, numbers)

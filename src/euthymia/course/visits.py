@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from euthymia import evidence
 from euthymia.course.batch import BATCH
-from euthymia.course.batches import Batches, Picked
+from euthymia.course.batches import Batches, Picked, Rows
 from euthymia.course.between import (
     LONGEST_D,
     SAME_STEPS_D,
@@ -36,7 +36,7 @@ from euthymia.course.carry import LONG_AGO_D, AtRest, ByEngine, ByMaps, Carrier,
 from euthymia.course.exposures import Exposures
 from euthymia.course.readings import IMPROVED, NORMAL
 from euthymia.course.session_map import Store
-from euthymia.course.setting import Setting, Timing
+from euthymia.course.setting import Setting, Timing, picked
 from euthymia.course.symptoms import RATINGS
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.harm.misuse import NEUTRAL, Misuse
@@ -96,7 +96,10 @@ class Visit(NamedTuple):
 class Ruled:
     """What all patients of a course under rules share. setting, timing: of the `template`; whole: the timing of the
     whole course, observed at every look; adherence, pressure, misuse: of virtual patients;
-    parameters: numbers of the compiled code that are not those of the evidence; batch: patients per compiled call."""
+    parameters: numbers of the compiled code that are not those of the evidence; batch: patients per compiled call.
+
+    The same patients can be followed in several `worlds` at once: they come once for each, and `parameters` and what is
+    uncertain of `setting` are then arrays [patients]."""
 
     protocol: Protocol
     kinds: tuple[Kind, ...]
@@ -108,6 +111,7 @@ class Ruled:
     misuse: Misuse
     parameters: Parameters = field(default_factory=dict)
     batch: int = BATCH
+    worlds: int = 1
 
     @property
     def a_day(self) -> int:
@@ -136,22 +140,29 @@ class Ruled:
         return _Group(self, patients, pool, gone, z or self.drawn(patients, pool), store).run(only)
 
     def drawn(self, patients: Patients, pool: Executor) -> dict[str, np.ndarray]:
-        """Every random number of their courses, by stream [times, patients], and "moved", by ups and downs: the same
-        whatever is done to them."""
-        illness, n, days = illness_of(patients.population), len(patients), np.arange(self.horizon_d + 1)
+        """Every random number of their courses, by stream [times, persons], and "moved", by ups and downs [times,
+        patients]: the same whatever is done to them."""
+        illness, n, days = illness_of(patients.population), len(patients) // self.worlds, np.arange(self.horizon_d + 1)
         streams = dict.fromkeys(BY_DAY, days) | dict.fromkeys(OWN, np.zeros(1))
         streams |= {rating.stream: self.whole.minute for rating in RATINGS[illness].values()}
         if illness == "bipolar":
             streams |= {f"{pole} pole": np.arange(len(self.whole.observe_h) - 1) for pole in POLES}
 
         def of(first: int) -> dict[str, np.ndarray]:
-            people = filled(patients.take(first, min(first + self.batch, n)), self.batch)
+            people = filled(patients.take(first, min(first + BATCH, n)), BATCH)
             found = normals(people.seed, streams, people.index, compiled=True)
-            z = {name: np.asarray(found[name]) for name in streams}
-            return z | {"moved": np.asarray(ups_and_downs(self.parameters, people, DAY_H * days, z["fluctuation"]))}
+            return {name: np.asarray(found[name]) for name in streams}
 
-        parts = list(pool.map(of, range(0, n, self.batch)))
-        return {name: np.concatenate([p[name] for p in parts], axis=1)[:, :n] for name in parts[0]}
+        def moved(first: int) -> np.ndarray:
+            rows = np.minimum(np.arange(first, first + BATCH), len(patients) - 1)
+            people = jax.tree.map(lambda x: np.asarray(x)[rows], patients)
+            daily = z["fluctuation"][:, rows % n]
+            return np.asarray(ups_and_downs(picked(self.parameters, rows), people, DAY_H * days, daily))
+
+        parts = list(pool.map(of, range(0, n, BATCH)))
+        z = {name: np.concatenate([p[name] for p in parts], axis=1)[:, :n] for name in parts[0]}
+        by_patient = np.concatenate(list(pool.map(moved, range(0, len(patients), BATCH))), axis=1)
+        return z | {"moved": by_patient[:, : len(patients)]}
 
 
 class Found(NamedTuple):
@@ -181,17 +192,20 @@ class _Group:
     ):
         self.ruled, self.patients, self.gone, self.n, self.z = ruled, patients, gone, len(patients), z
         n = self.n
+        self.person = np.arange(n) % (n // ruled.worlds)  # whose random numbers a patient has
         self.illness = illness_of(patients.population)
         self.ratings = RATINGS[self.illness]
-        self.batches = Batches(patients, pool, ruled.batch)
+        self.batches = Batches(patients, pool, ruled.batch, whole=store is not None)
         looks = len(ruled.whole.observe_h)
         self.carrier: Carrier = AtRest(looks, len(kept_in(self.illness)), n)
         if ruled.kinds and store:
-            self.carrier = ByMaps(store, self._share_of, self.batches, ruled.horizon_d)
+            self.carrier = ByMaps(store, self._share_of, self.batches, ruled.parameters, ruled.horizon_d)
         elif ruled.kinds:
             self.carrier = ByEngine(ruled.setting, ruled.timing, ruled.parameters, self.batches, looks)
-        fixed = ruled.parameters, ruled.setting
-        own = self.batches.each(np.arange(n), lambda people: jax.tree.map(np.array, own_at_entry(*fixed, people)))
+        own = self.batches.each(
+            np.arange(n),
+            lambda people, rows: jax.tree.map(np.array, own_at_entry(*self._known(rows), people)),
+        )
         self.own = {name: np.concatenate([some[name] for some in own])[:n] for name in own[0]}
         self.exposures = Exposures(ruled.protocol, ruled.horizon_d, n) if self.illness == "ptsd" else None
         self.day = np.zeros(n, int)
@@ -199,7 +213,7 @@ class _Group:
         self.since = np.full((2, n), np.inf)  # hours since the last two sessions
         self.place = Place(*(np.full(n, getattr(Place(), f.name), float) for f in fields(Place)))
         self.cumulative_mg = np.zeros(n)
-        self.value = ruled.misuse.value(self.z["own value"][0])
+        self.value = ruled.misuse.value(self._drawn("own value", 0, np.arange(n)))
         self.high, self.craving, self.early_returns = np.zeros((3, n))
         self.misuse_d = np.full(n, np.inf)
         self.last = {name: np.zeros(n) for name in ("SBP", "DBP", "CADSS")}  # highest, of the last session
@@ -207,6 +221,16 @@ class _Group:
         self.baseline = {name: np.full(n, np.nan) for name in IMPROVED if name in self.ratings}
         self.responded = np.zeros(n)
         self.given_on = np.zeros((ruled.horizon_d + 1, n), bool)
+
+    def _known(self, rows: Rows) -> tuple[Parameters, Setting]:
+        """Of some patients, the uncertain parameters and the setting."""
+        if self.ruled.worlds == 1 or self.batches.whole:
+            return self.ruled.parameters, self.ruled.setting
+        return picked(self.ruled.parameters, rows), self.ruled.setting.of(rows)
+
+    def _drawn(self, stream: str, time: Any, who: np.ndarray) -> np.ndarray:
+        """Random numbers of some patients, each at a time of their own."""
+        return self.z[stream][time, self.person[who]]
 
     def run(self, only: tuple[str, ...]) -> Found:
         visits: list[Visit] = []
@@ -222,6 +246,8 @@ class _Group:
     def _alike(self, who: np.ndarray) -> list[np.ndarray]:
         """Patients who wait for their next visit, apart by the steps of the days ahead; those who go equally far share
         a batch, as it goes as far as the one who goes farthest."""
+        if self.batches.whole:
+            return [who] if len(who) else []
         far = who[np.argsort(self._days_until_due(who), kind="stable")]
         since = np.minimum(self._since_d(far), SAME_STEPS_D)
         return [far[since == days] for days in np.unique(since)]
@@ -234,12 +260,13 @@ class _Group:
         """Patients whose visit is due: seen and decided on; those who are given a dose go on to their next visit."""
         visit = self._visit(who)
         at = np.flatnonzero(visit.action == GIVE)
-        at = at[np.argsort(self._days_until_due(who[at]), kind="stable")]
+        if not self.batches.whole:
+            at = at[np.argsort(self._days_until_due(who[at]), kind="stable")]
         given = who[at]
         days = self._days_until_due(given)
         if self.ruled.kinds and len(given):
             number, phase = (np.asarray(x, int)[at] for x in (visit.place.given, visit.decision.phase))
-            felt = [self.z[f"{name} session"][number, given] for name in ("dissociation", "blood pressure")]
+            felt = [self._drawn(f"{name} session", number, given) for name in ("dissociation", "blood pressure")]
             share = self._shares(visit.mg[at], phase)
             dose = Dose(number, np.stack(felt), share, phase, np.asarray(visit.decision.dose)[at])
             harms = self.carrier.advance(given, self.day[given], days, self._since_d(given), dose)
@@ -280,7 +307,7 @@ class _Group:
         seen = self._seen(who)
         chart = self._chart(who, place, seen)
         decision = decide(self.ruled.protocol, chart)
-        stays_away = ndtr(self.z["missed"][day, who]) < self.ruled.adherence.missed_visit
+        stays_away = ndtr(self._drawn("missed", day, who)) < self.ruled.adherence.missed_visit
         missed = (place.given > 0) & stays_away
         action = np.where(missed, MISSED, decision.action)
         again_h, again = postponed(self.ruled.protocol, place, self.ruled.adherence.returns_after)
@@ -298,27 +325,28 @@ class _Group:
 
     def _seen(self, who: np.ndarray) -> dict[str, np.ndarray]:
         """Readings at a visit, before any dose."""
-        day, z = self.day[who], self.z
+        day = self.day[who]
         look = day * self.ruled.a_day
         exposed = self.exposures.marks[look, who] if self.exposures else np.zeros(len(who))
-        fixed = self.ruled.parameters, self.ruled.setting
         found = self.batches.each(
             who,
-            lambda people, *known: jax.tree.map(np.asarray, readings(*fixed, people, *known)),
+            lambda people, rows, *known: jax.tree.map(np.asarray, readings(*self._known(rows), people, *known)),
             DAY_H * day.astype(float),
             self.since[:, who],
             self.carrier.now(who, day),
-            z["moved"][day, who],
+            self.z["moved"][day, who],
             {name: x[who] for name, x in self.own.items()},
             exposed.astype(float),
-            {scale: z[rating.stream][look, who] for scale, rating in self.ratings.items()},
+            {scale: self._drawn(rating.stream, look, who) for scale, rating in self.ratings.items()},
         )
         rated = {scale: np.concatenate([x[scale] for x in found])[: len(who)] for scale in self.ratings}
         for scale, first in self.baseline.items():
             first[who] = np.where(np.isnan(first[who]), rated[scale], first[who])
-        systolic = self.ruled.pressure.systolic(z["own systolic"][0, who], z["resting systolic"][day, who])
-        diastolic = self.ruled.pressure.diastolic(systolic, z["resting diastolic"][day, who])
-        liking = self.ruled.misuse.liking(self.value[who], self.high[who], z["liking reading"][day, who])
+        systolic = self.ruled.pressure.systolic(
+            self._drawn("own systolic", 0, who), self._drawn("resting systolic", day, who)
+        )
+        diastolic = self.ruled.pressure.diastolic(systolic, self._drawn("resting diastolic", day, who))
+        liking = self.ruled.misuse.liking(self.value[who], self.high[who], self._drawn("liking reading", day, who))
         return {
             **rated,
             "SBP": np.round(systolic),
@@ -412,8 +440,8 @@ class _Group:
     def _crave(self, who: np.ndarray, days: np.ndarray) -> None:
         """What craving brings until the next visit, and what is left of it then."""
         misuse, day, craving, hours = self.ruled.misuse, self.day[who], self.craving[who], DAY_H * days
-        returns = ndtr(self.z["early return"][day, who]) < misuse.chance(misuse.rate_return, craving, hours)
-        begins = ndtr(self.z["misuse"][day, who]) < misuse.chance(misuse.rate_misuse, craving, hours)
+        returns = ndtr(self._drawn("early return", day, who)) < misuse.chance(misuse.rate_return, craving, hours)
+        begins = ndtr(self._drawn("misuse", day, who)) < misuse.chance(misuse.rate_misuse, craving, hours)
         self.early_returns[who] += returns
         self.misuse_d[who] = np.where(begins, np.minimum(self.misuse_d[who], day + days), self.misuse_d[who])
         self.craving[who] = misuse.kept(craving, hours)
@@ -421,24 +449,23 @@ class _Group:
     def _go_on(self, who: np.ndarray, days: np.ndarray) -> None:
         """The illness itself goes on, by what the brain went through."""
         timing, a_day = self.ruled.timing, self.ruled.a_day
-        fixed = self.ruled.parameters, self.ruled.setting, timing
         look = self.day[who] * a_day + np.arange(len(timing.observe_h))[:, None]
 
-        def at(table: np.ndarray) -> np.ndarray:
+        def at(table: np.ndarray, whose: np.ndarray) -> np.ndarray:
             """Of each patient, at every look from now on; beyond the horizon the last repeats and is not used."""
-            return table[np.minimum(look, len(table) - 1), ..., who]
+            return table[np.minimum(look, len(table) - 1), ..., whose]
 
-        def work(people: Picked, rows: np.ndarray, *known: Any) -> None:
+        def work(people: Picked, rows: Rows, *known: Any) -> None:
             own = {name: x[rows] for name, x in self.own.items()}
-            for name, x in own_onward(*fixed, people, own, *known).items():
+            for name, x in own_onward(*self._known(rows), timing, people, own, *known).items():
                 self.own[name][rows] = np.asarray(x)
 
-        ahead = {"brain": np.moveaxis(at(self.carrier.whole()), 2, 1)}
+        ahead = {"brain": np.moveaxis(at(self.carrier.whole(), who), 2, 1)}
         if self.exposures:
-            ahead["exposed"] = at(self.exposures.marks).astype(float)
+            ahead["exposed"] = at(self.exposures.marks, who).astype(float)
         else:
-            ahead |= {f"{pole} pole": at(self.z[f"{pole} pole"])[:-1] for pole in POLES}
-        self.batches.each(who, work, who, DAY_H * self.day[who].astype(float), days, ahead)
+            ahead |= {f"{pole} pole": at(self.z[f"{pole} pole"], self.person[who])[:-1] for pole in POLES}
+        self.batches.each(who, work, DAY_H * self.day[who].astype(float), days, ahead)
 
     def _values(self, only: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Symptoms once a day, [patients, days]: as in a course without rules, at every look, by what was given."""
@@ -452,10 +479,10 @@ class _Group:
 
         found: dict[str, np.ndarray] = {}
 
-        def work(people: Picked, rows: np.ndarray, since: np.ndarray, brain: np.ndarray, exposed: Any, z: Any) -> None:
+        def work(people: Picked, rows: Rows, since: np.ndarray, brain: np.ndarray, exposed: Any, z: Any) -> None:
             timing = replace(whole, since_session_h=since, exposed=exposed)
             known: Any = dict(zip(kept_in(self.illness), brain.transpose(1, 0, 2), strict=True))
-            symptoms = symptoms_by_look(self.ruled.parameters, self.ruled.setting, timing, people, z, known, only)
+            symptoms = symptoms_by_look(*self._known(rows), timing, people, z, known, only)
             for name, x in (symptoms if only else known | symptoms).items():
                 found.setdefault(name, np.empty((n, self.ruled.horizon_d + 1)))[rows] = np.asarray(x)[::a_day].T
 
@@ -466,7 +493,9 @@ class _Group:
             *(f"{pole} pole" for pole in POLES),
         )
         drawn = {name: self.z[name] for name in streams if name in self.z}
-        self.batches.each(np.arange(n), work, np.arange(n), since, self.carrier.whole(), exposed, drawn)
+        if self.ruled.worlds > 1:
+            drawn = {name: x[:, self.person] for name, x in drawn.items()}
+        self.batches.each(np.arange(n), work, since, self.carrier.whole(), exposed, drawn)
         if self.exposures and self.ruled.protocol.exposure:
             found["exposures"] = self.exposures.by_day().T
         return found

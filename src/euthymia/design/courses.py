@@ -1,15 +1,17 @@
-"""Regimens followed under their rules in the same virtual patients, in one world after the other."""
+"""Regimens followed under their rules in the same virtual patients, in several worlds at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from euthymia import evidence
 from euthymia.course.ruled import prepared
 from euthymia.course.session_map import Store
+from euthymia.course.setting import UNCERTAIN, Setting
 from euthymia.course.variants import Variants
 from euthymia.course.visits import Found, Ruled
 from euthymia.design.aims import MEASURES, Lived
@@ -23,7 +25,7 @@ from euthymia.protocol.decide import GIVE
 HIGH_MMHG = 180.0
 """Systolic pressure that makes a session a pressure episode: markedly abnormal in analyses of esketamine."""
 CURVES: tuple[str, str] = ("mean MADRS by day", "remission by day")
-"""What is kept of every part beside its measures, [regimens, days]; remission in %."""
+"""What is kept of every part beside its measures, [regimens, draws, days]; remission in %."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,31 +39,44 @@ class Courses:
     measures: tuple[str, ...]
 
     def __call__(self, part: Part) -> Values:
-        rows = patients_of(part.block, len(self.people))
-        block = self.people.take(int(rows[0]), int(rows[-1]) + 1)
-        lived = self.lived([self.protocols[k] for k in part.regimens], block, self.worlds[part.draw])
-        found = {m: np.stack([MEASURES[m].of(x) for x in lived]) for m in self.measures}
-        curves = np.stack([x.madrs.mean(0) for x in lived]), np.stack([_in_remission(x) for x in lived])
-        return found | dict(zip(CURVES, curves, strict=True))
+        first, last = patients_of(part.blocks, len(self.people))
+        some = self.people.take(first, last)
+        shape = len(part.draws), len(some)
+        found: dict[str, list[np.ndarray]] = {name: [] for name in (*self.measures, *CURVES)}
+        for lived in self.lived([self.protocols[k] for k in part.regimens], some, [self.worlds[k] for k in part.draws]):
+            for name in self.measures:
+                found[name].append(MEASURES[name].of(lived).reshape(shape))
+            by_world = lived.madrs.reshape(*shape, -1)
+            for name, x in zip(CURVES, (by_world, 100 * (by_world <= REMISSION_MADRS)), strict=True):
+                found[name].append(x.mean(1))
+        return {name: np.stack(x) for name, x in found.items()}
 
-    def lived(self, protocols: Sequence[Protocol], people: Patients, world: World) -> list[Lived]:
-        """What these patients go through under each of the protocols."""
-        parameters = {id: jnp.asarray(x) for id, x in world.items()}
-        found, stores, z = [], {}, None
-        with evidence.assume(world), ThreadPoolExecutor(1) as pool:
+    def lived(self, protocols: Sequence[Protocol], people: Patients, worlds: Sequence[World]) -> Iterator[Lived]:
+        """What these patients go through under each of the protocols, world after world: [worlds * patients]."""
+        n = len(people)
+        crowd = jax.tree.map(lambda x: np.tile(x, len(worlds)), people)
+        parameters = {id: jnp.asarray(np.repeat([world[id] for world in worlds], n)) for id in worlds[0]}
+        stores, z = {}, None
+        with ThreadPoolExecutor(1) as pool:
             for protocol in protocols:
-                ruled, _ = prepared(protocol, people.population, 7 * self.weeks, Variants())
-                ruled = replace(ruled, parameters=parameters, batch=len(people))
-                z = z or ruled.drawn(people, pool)
+                alone, setting = self._prepared(protocol, worlds, n)
+                more = {"setting": setting, "parameters": parameters, "worlds": len(worlds), "batch": len(crowd)}
+                ruled = replace(alone, **more)
+                z = z or ruled.drawn(crowd, pool)
                 if ruled.kinds not in stores:
-                    stores[ruled.kinds] = Store(ruled.setting, ruled.timing, people, parameters)
-                course = ruled.run(people, pool, z=z, store=stores[ruled.kinds], only=("MADRS",))
-                found.append(lived_of(course, ruled, len(people)))
-        return found
+                    stores[ruled.kinds] = Store(alone.setting, alone.timing, people, *worlds)
+                course = ruled.run(crowd, pool, z=z, store=stores[ruled.kinds], only=("MADRS",))
+                yield lived_of(course, ruled, len(crowd))
 
-
-def _in_remission(lived: Lived) -> np.ndarray:
-    return 100 * (lived.madrs <= REMISSION_MADRS).mean(0)
+    def _prepared(self, protocol: Protocol, worlds: Sequence[World], patients: int) -> tuple[Ruled, Setting]:
+        """A course under rules, and its setting with what is uncertain for each patient of each world."""
+        several = []
+        for world in worlds:
+            with evidence.assume(world):
+                several.append(prepared(protocol, self.people.population, 7 * self.weeks, Variants())[0])
+        of_worlds = [{name: getattr(ruled.setting, name) for name in UNCERTAIN} for ruled in several]
+        each = jax.tree.map(lambda *x: jnp.asarray(np.repeat(np.stack(x), patients)), *of_worlds)
+        return several[0], replace(several[0].setting, **each)
 
 
 def lived_of(found: Found, ruled: Ruled, patients: int) -> Lived:

@@ -22,7 +22,8 @@ SHUFFLED = 40
 
 class Verdict(NamedTuple):
     """By regimen. mean, low, high: of the gain over draws, 90 %; best: probability to be the best of those compared, in
-    a world that is not among the draws; regret: what is lost on average by choosing it rather than whichever is best, in the unit of the gain."""
+    a world that is not among the draws; regret: what is lost on average by choosing it rather than whichever is best,
+    in the unit of the gain."""
 
     mean: np.ndarray
     low: np.ndarray

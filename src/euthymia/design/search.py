@@ -1,9 +1,9 @@
 """The search: every regimen in the same virtual patients and under the same draws, the hopeless dropped early.
 
-Work is cut into parts, one draw of the parameters and one block of patients each, in which all regimens still in the
-race are followed. The race goes in stages, each with more draws and more patients; after a stage a regimen leaves it
-where another is at least as good in everything that is asked and surely better in the aim, or where it surely breaks a
-limit. What remains is compared in full.
+Work is cut into parts: some regimens, under some draws of the parameters, in some blocks of patients. The race goes in
+stages, each with more draws and more patients; after a stage a regimen leaves it where another is at least as good in
+everything that is asked and surely better in the aim, or where it surely breaks a limit. What remains is compared in
+full.
 """
 
 from __future__ import annotations
@@ -37,16 +37,20 @@ CONFIDENCE = 0.95
 """With which a limit on a chance must hold, given how few patients were followed."""
 
 
+PART_PATIENTS, PART_REGIMENS = 8000, 50
+"""Of a part at most: patients in all its draws, and regimens. Parts are the same for any number of workers."""
+
+
 class Part(NamedTuple):
-    """Of the work: regimens by number, under one draw, in one block of patients."""
+    """Of the work: regimens and draws by number, and the first block of patients and the one after the last."""
 
     regimens: tuple[int, ...]
-    draw: int
-    block: int
+    draws: tuple[int, ...]
+    blocks: tuple[int, int]
 
 
 Values = Mapping[str, np.ndarray]
-"""By measure, [regimens, patients of the block]."""
+"""By measure, [regimens, draws, patients of the blocks]."""
 
 
 @dataclass(frozen=True)
@@ -112,35 +116,31 @@ def search(
 
     evaluate: follows the regimens of a part, a pure function of it; parts: where finished ones are kept, so that a
     search that was stopped goes on; curves: how many days each curve has that `evaluate` gives beside the measures;
-    progress: called with (parts done, parts if none were dropped).
+    progress: called with (patients followed so far, those if no regimen were dropped), of all regimens and draws.
     """
     values = {m: np.full((regimens, draws, patients), np.nan, np.float32) for m in asked.measures}
     sums = {name: np.zeros((regimens, draws, days), np.float32) for name, days in (curves or {}).items()}
     race, counted = Race(asked, values), np.zeros((regimens, draws, 1), np.float32)
-    seen: set[tuple[int, int]] = set()
-    all_parts, done = sum(1 for _ in _cells(stages[-1], draws, set())), 0
-    for number, stage in enumerate(stages):
-        left = tuple(race.left.tolist())
-        if not left:
+    seen = np.zeros(draws, int)  # blocks of patients in which each draw was followed
+    for number, (some_draws, some_blocks) in enumerate(stages):
+        left = race.left
+        if not len(left):
             break
-        work = {
-            (draw * BLOCKS + block) * len(stages) + number: Part(left, draw, block)
-            for draw, block in _cells(stage, draws, seen)
-        }
-        wanted = (*asked.measures, *sums)
-        for key, found in _followed(evaluate, work, wanted, parts, workers, scheduler):
+        wanted = np.where(np.arange(draws) < max(1, round(some_draws * draws)), max(1, round(some_blocks * BLOCKS)), 0)
+        work = dict(enumerate(_parts(left, seen, wanted, patients), number * STAGE))
+        for key, found in _followed(evaluate, work, (*asked.measures, *sums), parts, workers, scheduler):
             part = work[key]
-            rows = patients_of(part.block, patients)
+            first, last = patients_of(part.blocks, patients)
+            at = np.ix_(part.regimens, part.draws)
             for measure in asked.measures:
-                race.values[measure][np.array(left)[:, None], part.draw, rows[None]] = found[measure]
+                race.values[measure][:, :, first:last][at] = found[measure]
             for name, total in sums.items():
-                total[list(left), part.draw] += len(rows) * found[name]
-            counted[list(left), part.draw] += len(rows)
-            race.followed += len(left) * len(rows)
-            done += 1
+                total[at] += (last - first) * found[name]
+            counted[at] += last - first
+            race.followed += len(part.regimens) * len(part.draws) * (last - first)
             if progress:
-                progress(done, all_parts)
-        seen |= {(part.draw, part.block) for part in work.values()}
+                progress(race.followed, regimens * draws * patients)
+        seen = np.maximum(seen, wanted)
         if number < len(stages) - 1:
             _drop(race)
     with np.errstate(invalid="ignore"):
@@ -148,24 +148,31 @@ def search(
     return race
 
 
-def _cells(stage: tuple[float, float], draws: int, seen: set[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Draws and blocks of a stage that were not in one before."""
-    some_draws, some_blocks = (max(1, round(share * n)) for share, n in zip(stage, (draws, BLOCKS), strict=True))
-    for draw in range(some_draws):
-        for block in range(some_blocks):
-            if (draw, block) not in seen:
-                yield draw, block
+STAGE = 100_000
+"""Parts of one stage are numbered below that of the next by so many."""
 
 
-def patients_of(block: int, patients: int) -> np.ndarray:
-    """Numbers of the patients of a block."""
-    return np.arange(patients * block // BLOCKS, patients * (block + 1) // BLOCKS)
+def _parts(left: np.ndarray, seen: np.ndarray, wanted: np.ndarray, patients: int) -> Iterator[Part]:
+    """What is to be followed of the regimens that are left. seen, wanted: blocks of patients of each draw."""
+    for blocks in sorted({(int(a), int(b)) for a, b in zip(seen, wanted, strict=True) if a < b}):
+        mine = np.flatnonzero((seen == blocks[0]) & (wanted == blocks[1]))
+        first, last = patients_of(blocks, patients)
+        several = max(1, PART_PATIENTS // (last - first))
+        for k in range(0, len(mine), several):
+            for j in range(0, len(left), PART_REGIMENS):
+                yield Part(tuple(left[j : j + PART_REGIMENS].tolist()), tuple(mine[k : k + several].tolist()), blocks)
+
+
+def patients_of(blocks: tuple[int, int], patients: int) -> tuple[int, int]:
+    """Number of the first patient of some blocks, and of the one after the last."""
+    first, last = (patients * block // BLOCKS for block in blocks)
+    return first, last
 
 
 def _followed(
     evaluate: Callable[[Part], Values],
     work: Mapping[int, Part],
-    measures: Sequence[str],
+    wanted: Sequence[str],
     parts: Parts | None,
     workers: int | None,
     scheduler: str | None,
@@ -174,12 +181,12 @@ def _followed(
     kept = [key for key in work if parts and parts.done(key)]
     for key in kept:
         assert parts
-        table = parts.read("values", key)
-        yield key, {m: np.array(table[m].to_list(), np.float32) for m in measures}
+        table, shape = parts.read("values", key), (len(work[key].regimens), len(work[key].draws), -1)
+        yield key, {m: np.array(table[m].to_list(), np.float32).reshape(shape) for m in wanted}
     for key, found in each(evaluate, {k: p for k, p in work.items() if k not in kept}, workers, scheduler):
         if parts:
-            table = {"regimen": work[key].regimens, **{m: np.asarray(found[m], np.float32) for m in measures}}
-            parts.write(key, pl.DataFrame(table))
+            rows = {m: np.asarray(found[m], np.float32).reshape(len(work[key].regimens), -1) for m in wanted}
+            parts.write(key, pl.DataFrame({"regimen": work[key].regimens, **rows}))
         yield key, found
 
 
