@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from euthymia.explore.regimen import knobs
+from euthymia.explore.regimen import sliders
 from euthymia.protocol import load
 
 DRAWN = "document.documentElement.dataset.drawn"
@@ -69,9 +69,9 @@ def test_the_page_loads_without_complaint_and_asks_this_machine_alone(seen, expl
 def test_a_slider_moved_by_keyboard_moves_the_curves_and_comes_back(seen):
     before, numbers = seen.curve(), seen.page.locator("#outcomes").inner_text()
     seen.press("drug/dose", "ArrowRight", 4)
-    assert seen.page.locator(".knob.moved output").inner_text() == "0.7 mg/kg"
+    assert seen.page.locator(".knob.moved output").inner_text() == "1 mg/kg"
     assert seen.curve() != before and seen.page.locator("#outcomes").inner_text() != numbers
-    assert "dose 0.7 mg/kg" in seen.page.locator("#lead").inner_text()
+    assert "dose 1 mg/kg" in seen.page.locator("#lead").inner_text()
     seen.page.click("#own")
     seen.page.wait_for_function(
         "d => document.querySelector('#madrs .lines .of-a').getAttribute('d') === d", arg=before
@@ -142,8 +142,8 @@ def test_the_saved_document_says_what_the_sliders_said(seen, tmp_path):
     saved.value.save_as(file)
     protocol = load(file)
     assert protocol.name == "my-clinic" and protocol.status == "research only"
-    assert shown == {knob.id: knob.own for knob in knobs(protocol) if knob.id in shown}
-    assert shown == {"drug/dose": "0.4 mg/kg", "phases/0/doses": "6", "phases/1/until": "week 2"}
+    assert shown == {slider.id: slider.own for slider in sliders(protocol) if slider.id in shown}
+    assert shown == {"drug/dose": "0.3 mg/kg", "phases/0/doses": "6", "phases/1/until": "week 2"}
 
 
 def test_a_refused_value_shows_its_sentence_and_keeps_the_last_curves(browser, explorer):

@@ -18,7 +18,7 @@ from euthymia.course.ruled import Followed, RuledCourse, check, under_rules
 from euthymia.course.simulate import beyond_evidence
 from euthymia.course.variants import Variants
 from euthymia.errors import UserError
-from euthymia.explore.regimen import Knob, changed, document_text, knobs
+from euthymia.explore.regimen import Slider, changed, document_text, sliders
 from euthymia.illness.depression import DAY_H
 from euthymia.patient.population import Patients, draw, illness_of
 from euthymia.protocol import Protocol, catalogue, fingerprint, load, schedule
@@ -46,7 +46,7 @@ class Stale(Exception):
 
 
 class Asked(NamedTuple):
-    """A regimen: a protocol by name, numbers moved (by id of a knob), and for how long."""
+    """A regimen: a protocol by name, numbers moved (by id of a slider), and for how long."""
 
     protocol: str
     numbers: Mapping[str, str]
@@ -100,11 +100,11 @@ class Explorer:
             )
         return load(name)
 
-    def numbers(self, name: str) -> tuple[Protocol, tuple[Knob, ...]]:
+    def numbers(self, name: str) -> tuple[Protocol, tuple[Slider, ...]]:
         """A protocol and what of it can be moved. Raises UserError where it cannot be simulated."""
         document = self.protocol(name)
         _simulable(document, self.people.population)
-        return document, knobs(document)
+        return document, sliders(document)
 
     def document(self, name: str, numbers: Mapping[str, str], call_it: str | None) -> str:
         """The changed protocol as YAML. Raises UserError."""
