@@ -28,10 +28,9 @@ class Seen:
             self.settle()
 
     def settle(self) -> None:
-        """Until the regimen in front is drawn in everybody."""
+        """Until the regimen in front is drawn."""
         self.page.wait_for_function(
             "() => document.querySelector('#main[aria-busy=false]') && !document.querySelector('.curve.old')"
-            " && !document.getElementById('state').textContent.includes(' of ')"
         )
 
     def slider(self, number: str):
@@ -43,7 +42,7 @@ class Seen:
         self.slider(number).focus()
         for _ in range(times):
             self.page.keyboard.press(key)
-        self.page.wait_for_function(f"before => {DRAWN} !== before && !{DRAWN}.endsWith(' 0')", arg=before)
+        self.page.wait_for_function(f"before => {DRAWN} && {DRAWN} !== before", arg=before)
         self.settle()
 
     def curve(self, slot: str = "a", chart: str = "madrs") -> str:

@@ -131,7 +131,7 @@ def _numbers(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _respond(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
-    return explorer.respond(_regimen(asked), asked.get("everybody") is True, _stale(explorer, asked))
+    return explorer.respond(_regimen(asked), _stale(explorer, asked))
 
 
 def _story(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
