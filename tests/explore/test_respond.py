@@ -92,3 +92,19 @@ def test_what_cannot_be_done_is_one_sentence(explorer):
             explorer.respond(asked)
     with pytest.raises(UserError, match="there is no patient 150"):
         explorer.story(Asked("ketamine-iv-trd", {}, 12), PATIENTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "weeks", "week", "said"),
+    [
+        ("ketamine-iv-trd", {}, 26, 4, "sessions after week 4"),
+        ("ketamine-iv-twice-weekly", {}, 26, None, ""),
+        ("ketamine-iv-twice-weekly", {"phases/0/doses": "12"}, 26, 4, "sessions after week 4"),
+        ("ketamine-oral-solution", {}, 12, 0, "gave racemic ketamine, oral solution, in depression"),
+        ("spravato-trd-84", {}, 52, None, ""),
+    ],
+)
+def test_what_goes_on_for_longer_than_any_trial_is_said(explorer, name, numbers, weeks, week, said):
+    found = explorer.respond(Asked(name, numbers, weeks))
+    assert found["beyond"] == week
+    assert [said in w for w in found["warnings"] if w.startswith("extrapolation: ")] == ([] if week is None else [True])

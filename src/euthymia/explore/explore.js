@@ -186,9 +186,15 @@ function curves(shown) {
     const bands = band && r === active ? [[found.low, found.high], [found.lower, found.upper]] : [];
     return { slot: r.slot, letter: letter(r), y: found[name], bands };
   });
-  lines($("madrs"), { series: of("median", true), top: 60, step: 20, weeks, day, limit: { at: 12, said: "remission" } });
-  lines($("remission"), { series: of("remission"), top: 100, step: 25, weeks, day, unit: " %" });
-  lines($("response"), { series: of("response"), top: 100, step: 25, weeks, day, unit: " %" });
+  const beyond = shown.includes(active) ? shownOf(active).beyond : null;
+  const about = { weeks, day, beyond };
+  lines($("madrs"), { series: of("median", true), top: 60, step: 20, ...about, limit: { at: 12, said: "remission" } });
+  lines($("remission"), { series: of("remission"), top: 100, step: 25, ...about, unit: " %" });
+  lines($("response"), { series: of("response"), top: 100, step: 25, ...about, unit: " %" });
+  const who = regimens.length > 1 ? `, of regimen ${letter(active)}` : "";
+  $("beyond").replaceChildren(...(beyond === null ? [] : [
+    `Shaded, from week ${beyond} on${who}: extrapolation, beyond any trial that the model is compared with. `,
+    make("a", { href: "#beyond-title" }, "What to doubt")]));
   const end = 7 * weeks;
   for (const [id, name, unit] of [["madrs", "median", "points"], ["remission", "remission", "%"], ["response", "response", "%"]]) {
     const said = shown.map((r) => `regimen ${letter(r)} from ${shownOf(r)[name][0]} to ${shownOf(r)[name][end]} ${unit}`).join("; ");

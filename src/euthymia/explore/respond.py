@@ -19,8 +19,8 @@ from euthymia.course.batch import BATCH
 from euthymia.course.ledger import Followed, followed
 from euthymia.course.ruled import RuledCourse, check, prepared
 from euthymia.course.session_map import Store
-from euthymia.course.simulate import beyond_evidence
 from euthymia.course.variants import Variants
+from euthymia.design.beyond import beyond_trials
 from euthymia.errors import UserError
 from euthymia.explore.regimen import Slider, changed, document_text, sliders
 from euthymia.illness.depression import DAY_H
@@ -124,11 +124,13 @@ class Explorer:
         """Curves and outcomes. Raises UserError for what cannot be done, and Stale once nobody waits."""
         document = changed(self.protocol(asked.protocol), asked.numbers)
         found, warnings = self._followed(document, asked.weeks, stale)
+        beyond = beyond_trials(document, asked.weeks)
         return {
             "weeks": asked.weeks,
+            "beyond": beyond.week if beyond else None,
             **_curves(found.values["MADRS"], self.people),
             "outcomes": _outcomes(found),
-            "warnings": [*_warnings(document), *warnings],
+            "warnings": [*_warnings(document), *(beyond.said if beyond else ()), *warnings],
             "design": f"{document.design.expectancy}, {document.design.setting}, {document.design.sites} site"
             + ("" if document.design.sites == "one" else "s"),
         }
@@ -186,8 +188,7 @@ class Explorer:
             store = self._stores.setdefault(sessions, Store(ruled.setting, ruled.timing, self.people, {}))
             # of a day, the page shows MADRS alone; the rest would fill the memory
             found = ruled.run(self.people, pool, gone, z=self._drawn[1], store=store, only=("MADRS", "MADRS rated"))
-        said = (*beyond_evidence(calendar, self.people.population), *warnings)
-        return _Kept(followed(found, self.people, document)._replace(sessions={}), tuple(dict.fromkeys(said)))
+        return _Kept(followed(found, self.people, document)._replace(sessions={}), warnings)
 
 
 def _simulable(protocol: Protocol, population: str) -> None:
