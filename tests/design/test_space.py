@@ -88,6 +88,12 @@ def test_a_taper_follows_the_last_phase_by_wider_spacings():
         space(APA, ["taper=3"])  # which widens by a rule of its own
 
 
+def test_a_taper_that_nothing_is_wider_than_is_refused():
+    found = space(IV, ["maintenance interval=2 weeks, 8 weeks", "taper=0, 3"])
+    assert [tuple(chosen.values()) for chosen, _ in found.refused] == [("8 weeks", "3")]
+    assert found.refused[0][1] == "no taper is wider than sessions of maintenance every 8 weeks."
+
+
 def test_a_taper_gives_the_dose_that_was_given_last():
     titrated = load("ketamine-sc-titrated")
     made = space(titrated, ["taper=2"]).regimens[0].protocol

@@ -281,7 +281,7 @@ def _quantity(value: float, unit: str) -> str:
 
 
 def with_values(document: Mapping[str, Any], values: Iterable[tuple[Knob, str]]) -> dict[str, Any]:
-    """A copy of the document with these values, each as `written`."""
+    """A copy of the document with these values, each as `written`. Raises UserError for a taper that cannot be."""
     made = deepcopy(dict(document))
     gone: list[Path] = []
     # what the last phase becomes, the taper goes on from
@@ -316,8 +316,10 @@ def _taper(phases: list[dict[str, Any]], sessions: int) -> None:
     sessions itself, and the widest spacing goes on."""
     last = phases[-1]
     wider = _wider(last)
-    if not sessions or not wider:
+    if not sessions:
         return
+    if not wider:
+        raise UserError(f"no taper is wider than sessions of {last['name']} every {' + '.join(last['every'])}.")
     goes_on = "doses" not in last and "until" not in last
     kept = {key: last[key] for key in ("dose", "drug") if key in last}
     if "dose by session" in last:
@@ -328,9 +330,9 @@ def _taper(phases: list[dict[str, Any]], sessions: int) -> None:
         del phases[-1]["doses"]
 
 
-def checked(document: Mapping[str, Any]) -> Protocol | str:
-    """The protocol of a document, or why it may not be, in a clause with its stop."""
+def checked(document: Mapping[str, Any]) -> Protocol:
+    """The protocol of a document. Raises UserError, in one sentence, where a file would be refused."""
     try:
         return Protocol.model_validate(document)
     except ValidationError as error:
-        return "; ".join(what.removesuffix(".") for _, what in faults(error)) + "."
+        raise UserError("; ".join(what.removesuffix(".") for _, what in faults(error)) + ".") from None

@@ -132,9 +132,10 @@ def space(protocol: Protocol, vary: Sequence[str]) -> Space:
     refused = []
     for values in product(*(values for _, values in axes)):
         chosen = {knob.name: value for (knob, _), value in zip(axes, values, strict=True)}
-        made = checked(with_values(document, zip((knob for knob, _ in axes), values, strict=True)))
-        if isinstance(made, str):
-            refused.append((chosen, made))
+        try:
+            made = checked(with_values(document, zip((knob for knob, _ in axes), values, strict=True)))
+        except UserError as error:
+            refused.append((chosen, str(error)))
         else:
             regimens.append(Regimen(len(regimens), chosen, made))
     if not regimens:
