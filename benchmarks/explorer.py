@@ -1,4 +1,4 @@
-"""The explorer in a browser: from a slider that moves to the curves of the first patients, and of all, on the screen.
+"""The explorer in a browser: from a slider that moves to new curves on the screen.
 
 Warm: the way of giving the drug is compiled, the page is open. A jump goes to a regimen that was never asked; a step
 goes one position further after the page has come to rest, as the arrow keys do, for which the page has looked ahead.
@@ -26,19 +26,12 @@ PROTOCOLS = ("ketamine-iv-trd", "spravato-trd-84")
 ASKED_S = 0.5
 """From a moved slider to new curves, which the project set itself."""
 MOVE = """([slider, to]) => new Promise((done) => {
-  const root = document.documentElement, begin = performance.now();
-  const regimen = () => root.dataset.drawn.slice(0, root.dataset.drawn.lastIndexOf(" ")), before = regimen();
-  let first = 0;
-  const drawn = () => {
-    const patients = Number(root.dataset.drawn.split(" ").pop());
-    if (regimen() === before || !patients) return;
-    const whole = !document.getElementById("state").textContent.includes(" of ");
-    requestAnimationFrame(() => setTimeout(() => {  // after the paint
-      first ||= performance.now() - begin;
-      if (whole) { watch.disconnect(); done({ first_s: first / 1000, all_s: (performance.now() - begin) / 1000 }); }
-    }));
-  };
-  const watch = new MutationObserver(drawn);
+  const root = document.documentElement, begin = performance.now(), before = root.dataset.drawn;
+  const watch = new MutationObserver(() => {
+    if (!root.dataset.drawn || root.dataset.drawn === before) return;
+    watch.disconnect();
+    requestAnimationFrame(() => setTimeout(() => done((performance.now() - begin) / 1000)));  // after the paint
+  });
   watch.observe(root, { attributeFilter: ["data-drawn"] });
   const input = document.querySelector(`input[data-number="${slider}"]`);
   input.value = to;
@@ -46,7 +39,7 @@ MOVE = """([slider, to]) => new Promise((done) => {
 })"""
 
 
-def jumps(page: Page, count: int) -> list[dict[str, float]]:
+def jumps(page: Page, count: int) -> list[float]:
     """Each to a spacing, a number of sessions and a dose not asked before."""
     sliders = [("phases/0/doses", 3), ("phases/0/every", 4), ("drug/dose", 0), ("phases/1/every", 5)]
     made = []
@@ -59,7 +52,7 @@ def jumps(page: Page, count: int) -> list[dict[str, float]]:
     return made
 
 
-def steps(page: Page, count: int) -> list[dict[str, float]]:
+def steps(page: Page, count: int) -> list[float]:
     """One position at a time, each once the page has come to rest."""
     slider = page.locator('input[data-number="phases/0/doses"]')
     begin, made = int(slider.input_value()), []
@@ -90,12 +83,8 @@ def measured(protocol: str, patients: int, count: int) -> dict[str, Any]:
         server.terminate()
         server.wait()
     return {
-        f"{kind}_{when}": {
-            "median": round(statistics.median(x[when] for x in times), 3),
-            "slowest": round(max(x[when] for x in times), 3),
-        }
+        f"{kind}_s": {"median": round(statistics.median(times), 3), "slowest": round(max(times), 3)}
         for kind, times in found.items()
-        for when in ("first_s", "all_s")
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from euthymia.design.space import knobs, space
+from euthymia.design.space import searched, space
 from euthymia.errors import UserError
 from euthymia.protocol import load, loads
 from euthymia.protocol.loader import fingerprint
@@ -55,7 +55,49 @@ def test_rules_of_the_course_can_be_varied_and_left_out():
 
 def test_who_may_be_treated_and_how_safely_is_not_for_a_search_to_decide():
     guarded = {rule.rule for path, rule in APA.rules() if path[0] in ("eligibility", "safeguards", "session")}
-    assert not any(name.startswith(rule) for name in knobs(APA) for rule in guarded)
+    assert not any(name.startswith(rule) for name in searched(APA) for rule in guarded)
+    for protocol, vary in ((IV, "INT-2-SBP limit=140, 160 mmHg"), (load("spravato-trd-84"), "ESK-EU-65=on, off")):
+        with pytest.raises(UserError, match="how safely somebody is treated is not for a search to decide"):
+            space(protocol, [vary])
+
+
+def test_gaps_taken_in_turn_are_one_value_of_an_interval():
+    twice, weekly = space(IV, ["induction interval=3 days + 4 days, 7 days"]).regimens
+    assert [str(gap) for gap in twice.protocol.phases[0].every or ()] == ["3 days", "4 days"]
+    assert weekly.chosen == {"induction interval": "1 week"}
+    assert fingerprint(twice.protocol) == fingerprint(IV)
+
+
+def test_a_dose_of_one_session_can_be_varied():
+    found = space(load("spravato-trd-84"), ["induction dose at session 1=28..84 mg"])
+    assert [r.chosen["induction dose at session 1"] for r in found.regimens] == ["28 mg", "56 mg", "84 mg"]
+
+
+def phases(protocol, taper: int) -> list[tuple[int | None, list[str]]]:
+    made = space(protocol, [f"taper={taper}"]).regimens[0].protocol
+    return [(phase.doses, [str(gap) for gap in phase.every or ()]) for phase in made.phases]
+
+
+def test_a_taper_follows_the_last_phase_by_wider_spacings():
+    weekly, twice, four = ["1 week"], ["2 weeks"], ["4 weeks"]
+    ends = load("ketamine-iv-twice-weekly")
+    assert phases(ends, 3) == [*phases(ends, 0), (3, weekly), (3, twice), (3, four)]
+    assert phases(IV, 0)[-1] == (None, weekly)
+    assert phases(IV, 3)[1:] == [(3, weekly), (3, twice), (None, four)]  # what goes on, goes on by the widest
+    with pytest.raises(UserError, match="has no 'taper' to vary"):
+        space(APA, ["taper=3"])  # which widens by a rule of its own
+
+
+def test_a_taper_that_nothing_is_wider_than_is_refused():
+    found = space(IV, ["maintenance interval=2 weeks, 8 weeks", "taper=0, 3"])
+    assert [tuple(chosen.values()) for chosen, _ in found.refused] == [("8 weeks", "3")]
+    assert found.refused[0][1] == "no taper is wider than sessions of maintenance every 8 weeks."
+
+
+def test_a_taper_gives_the_dose_that_was_given_last():
+    titrated = load("ketamine-sc-titrated")
+    made = space(titrated, ["taper=2"]).regimens[0].protocol
+    assert made.dose_in(made.phases[-1], 1) == titrated.dose_in(titrated.phases[-1], 99)
 
 
 def test_what_the_safety_bounds_refuse_is_kept_apart_with_the_reason():

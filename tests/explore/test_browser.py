@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from euthymia.explore.regimen import knobs
+from euthymia.explore.regimen import sliders
 from euthymia.protocol import load
 
 DRAWN = "document.documentElement.dataset.drawn"
@@ -28,10 +28,9 @@ class Seen:
             self.settle()
 
     def settle(self) -> None:
-        """Until the regimen in front is drawn in everybody."""
+        """Until the regimen in front is drawn."""
         self.page.wait_for_function(
             "() => document.querySelector('#main[aria-busy=false]') && !document.querySelector('.curve.old')"
-            " && !document.getElementById('state').textContent.includes(' of ')"
         )
 
     def slider(self, number: str):
@@ -43,7 +42,7 @@ class Seen:
         self.slider(number).focus()
         for _ in range(times):
             self.page.keyboard.press(key)
-        self.page.wait_for_function(f"before => {DRAWN} !== before && !{DRAWN}.endsWith(' 0')", arg=before)
+        self.page.wait_for_function(f"before => {DRAWN} && {DRAWN} !== before", arg=before)
         self.settle()
 
     def curve(self, slot: str = "a", chart: str = "madrs") -> str:
@@ -69,9 +68,9 @@ def test_the_page_loads_without_complaint_and_asks_this_machine_alone(seen, expl
 def test_a_slider_moved_by_keyboard_moves_the_curves_and_comes_back(seen):
     before, numbers = seen.curve(), seen.page.locator("#outcomes").inner_text()
     seen.press("drug/dose", "ArrowRight", 4)
-    assert seen.page.locator(".knob.moved output").inner_text() == "0.7 mg/kg"
+    assert seen.page.locator(".knob.moved output").inner_text() == "1 mg/kg"
     assert seen.curve() != before and seen.page.locator("#outcomes").inner_text() != numbers
-    assert "dose 0.7 mg/kg" in seen.page.locator("#lead").inner_text()
+    assert "dose 1 mg/kg" in seen.page.locator("#lead").inner_text()
     seen.page.click("#own")
     seen.page.wait_for_function(
         "d => document.querySelector('#madrs .lines .of-a').getAttribute('d') === d", arg=before
@@ -114,6 +113,15 @@ def test_another_protocol_can_be_compared_and_different_designs_are_said(seen):
     assert "designs differ" in seen.page.locator("#warnings").inner_text()
 
 
+def test_curves_beyond_any_trial_are_marked_where_they_are(seen):
+    said = seen.page.locator("#beyond")
+    assert "from week 4 on" in said.inner_text() and seen.page.locator("#madrs rect.beyond").count() == 1
+    seen.page.select_option("#protocol", "spravato-trd-84")
+    seen.page.wait_for_function("() => document.querySelector('#title').textContent.includes('sketamine')")
+    seen.settle()
+    assert said.inner_text() == "" and seen.page.locator("rect.beyond").count() == 0
+
+
 def test_a_story_opens_visit_by_visit(seen):
     seen.page.fill("#patient", "3")
     seen.page.click("#open")
@@ -142,8 +150,8 @@ def test_the_saved_document_says_what_the_sliders_said(seen, tmp_path):
     saved.value.save_as(file)
     protocol = load(file)
     assert protocol.name == "my-clinic" and protocol.status == "research only"
-    assert shown == {knob.id: knob.own for knob in knobs(protocol) if knob.id in shown}
-    assert shown == {"drug/dose": "0.4 mg/kg", "phases/0/doses": "6", "phases/1/until": "week 2"}
+    assert shown == {slider.id: slider.own for slider in sliders(protocol) if slider.id in shown}
+    assert shown == {"drug/dose": "0.3 mg/kg", "phases/0/doses": "6", "phases/1/until": "week 2"}
 
 
 def test_a_refused_value_shows_its_sentence_and_keeps_the_last_curves(browser, explorer):

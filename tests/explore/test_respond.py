@@ -7,7 +7,7 @@ import pytest
 import euthymia as eu
 from euthymia.errors import UserError
 from euthymia.explore.regimen import changed
-from euthymia.explore.respond import FIRST, Asked, Explorer, Stale
+from euthymia.explore.respond import Asked, Explorer, Stale
 from euthymia.protocol import load
 
 MOVED = {"drug/dose": "0.6 mg/kg", "phases/0/every": "1 week"}
@@ -25,9 +25,8 @@ def course():
 
 
 def test_curves_and_outcomes_are_those_of_a_course_under_rules(explorer, course):
-    found = explorer.respond(Asked("ketamine-iv-trd", MOVED, 12), everybody=True)
+    found = explorer.respond(Asked("ketamine-iv-trd", MOVED, 12))
     madrs = course.values["MADRS"]
-    assert found["patients"] == PATIENTS and found["whole"]
     np.testing.assert_allclose(found["mean"], madrs.mean(0), atol=0.06)
     np.testing.assert_allclose(found["high"], np.quantile(madrs, 0.95, axis=0), atol=0.06)
     np.testing.assert_allclose(found["remission"], 100 * (madrs <= 12).mean(0), atol=0.06)
@@ -44,7 +43,16 @@ def test_curves_and_outcomes_are_those_of_a_course_under_rules(explorer, course)
     assert by["stopped"]["low"] < by["stopped"]["value"] < by["stopped"]["high"]
 
 
-@pytest.mark.parametrize("patient", [0, FIRST, PATIENTS - 1])
+def test_of_daily_sessions_too_the_bands_are_those_of_the_engine(explorer):
+    daily = {"phases/0/every": "1 day", "phases/0/doses": "12"}
+    found = explorer.respond(Asked("ketamine-iv-trd", daily, 12))
+    expected = eu.follow_rules(changed(load("ketamine-iv-trd"), daily), PATIENTS, 12, seed=4).values["MADRS"]
+    for name, share in (("low", 0.05), ("lower", 0.25), ("median", 0.5), ("upper", 0.75), ("high", 0.95)):
+        apart = np.abs(found[name] - np.quantile(expected, share, axis=0))
+        assert apart.mean() < 0.1 and apart.max() < 0.5  # a rating that rounds the other way moves one patient's visit
+
+
+@pytest.mark.parametrize("patient", [0, 100, PATIENTS - 1])
 def test_a_story_is_the_one_the_command_line_tells(explorer, course, patient):
     index = int(np.asarray(course.people.index)[patient])
     told = explorer.story(Asked("ketamine-iv-trd", MOVED, 12), patient)
@@ -58,7 +66,7 @@ def test_a_story_is_the_one_the_command_line_tells(explorer, course, patient):
 
 def test_an_answer_that_nobody_waits_for_is_given_up(explorer):
     with pytest.raises(Stale):
-        explorer.respond(Asked("ketamine-iv-trd", {"drug/dose": "0.9 mg/kg"}, 12), True, lambda: True)
+        explorer.respond(Asked("ketamine-iv-trd", {"drug/dose": "0.9 mg/kg"}, 12), lambda: True)
 
 
 def test_only_what_can_be_simulated_under_rules_is_offered(explorer):
@@ -68,9 +76,9 @@ def test_only_what_can_be_simulated_under_rules_is_offered(explorer):
 
 
 def test_what_goes_beyond_the_evidence_is_said(explorer):
-    said = explorer.respond(Asked("ketamine-sc-titrated", {}, 12), everybody=False)["warnings"]
+    said = explorer.respond(Asked("ketamine-sc-titrated", {}, 12))["warnings"]
     assert any("absorption parameters" in w for w in said) and any("not simulated" in w for w in said)
-    moved = explorer.respond(Asked("ketamine-iv-trd", {"drug/dose": "0.9 mg/kg"}, 12), everybody=False)["warnings"]
+    moved = explorer.respond(Asked("ketamine-iv-trd", {"drug/dose": "0.9 mg/kg"}, 12))["warnings"]
     assert any("research only" in w for w in moved)
 
 
@@ -81,6 +89,22 @@ def test_what_cannot_be_done_is_one_sentence(explorer):
         (Asked("ketamine-iv-trd", {}, 13), "weeks must be"),
     ):
         with pytest.raises(UserError, match=said):
-            explorer.respond(asked, everybody=False)
+            explorer.respond(asked)
     with pytest.raises(UserError, match="there is no patient 150"):
         explorer.story(Asked("ketamine-iv-trd", {}, 12), PATIENTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "weeks", "week", "said"),
+    [
+        ("ketamine-iv-trd", {}, 26, 4, "sessions after week 4"),
+        ("ketamine-iv-twice-weekly", {}, 26, None, ""),
+        ("ketamine-iv-twice-weekly", {"phases/0/doses": "12"}, 26, 4, "sessions after week 4"),
+        ("ketamine-oral-solution", {}, 12, 0, "gave racemic ketamine, oral solution, in depression"),
+        ("spravato-trd-84", {}, 52, None, ""),
+    ],
+)
+def test_what_goes_on_for_longer_than_any_trial_is_said(explorer, name, numbers, weeks, week, said):
+    found = explorer.respond(Asked(name, numbers, weeks))
+    assert found["beyond"] == week
+    assert [said in w for w in found["warnings"] if w.startswith("extrapolation: ")] == ([] if week is None else [True])

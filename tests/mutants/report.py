@@ -41,7 +41,8 @@ def main(sessions: list[str]) -> None:
             rows.append((Path(path).name, row, operator.split("/")[-1], before, after, why))
     rows.sort()
     counts = ", ".join(f"{n} {what}" for what, n in sorted(outcomes.items()))
-    text = ["# Mutants of what decides on a session", "", f"{sum(outcomes.values())} mutants: {counts}. Every one ran; a run past its time counts as killed.", ""]
+    head = f"{sum(outcomes.values())} mutants: {counts}. Every one ran; a run past its time counts as killed."
+    text = ["# Mutants of what decides on a session", "", head, ""]
     text += ["| file | line | operator | as it stands | mutated | why it cannot matter |", "|---|---|---|---|---|---|"]
     escaped = [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
     text += [f"| {f} | {n} | {op} | `{a}` | `{b}` | {why} |" for f, n, op, a, b, why in escaped]

@@ -16,7 +16,10 @@ SHOWN = 20
 def design(
     protocol: Annotated[str, typer.Argument(help="A name from `euthymia protocols`, or the file of a protocol.")],
     vary: Annotated[
-        list[str] | None, typer.Option(help='What to vary, such as "dose=0.25..1.0 mg/kg"; several times.')
+        list[str] | None,
+        typer.Option(
+            help='What to vary, such as "dose=0.25..1.0 mg/kg" or "interval=3 days + 4 days, 1 week"; several times.'
+        ),
     ] = None,
     maximise: Annotated[str | None, typer.Option(help="The aim; by default the days in remission.")] = None,
     minimise: Annotated[str | None, typer.Option(help="The aim, where less is better, such as mean MADRS.")] = None,

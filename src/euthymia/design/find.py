@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from euthymia.course.result import Provenance, evidence_hash, release
-from euthymia.course.simulate import MAXIMUM_WEEKS, beyond_evidence
+from euthymia.course.simulate import MAXIMUM_WEEKS
 from euthymia.course.store import Parts, write_whole
 from euthymia.design.aims import MEASURES, aim, contradictory, limit
 from euthymia.design.courses import CURVES, Courses
@@ -24,7 +24,7 @@ from euthymia.design.worlds import levels, worlds
 from euthymia.errors import UserError
 from euthymia.patient import draw
 from euthymia.patient.population import illness_of
-from euthymia.protocol import Protocol, load, schedule
+from euthymia.protocol import Protocol, load
 from euthymia.protocol.loader import fingerprint
 from euthymia.protocol.writer import to_yaml
 
@@ -240,8 +240,3 @@ def _infeasible(race: Race, found: Space) -> str:
         f"none of the {len(found.regimens)} regimens keeps every limit; nearest is {found.regimens[number]}, which "
         f'misses "{missed.text}" by {100 * share:.0f} % of its value: it comes to {in_all}.'
     )
-
-
-def extrapolations(protocol: Protocol, weeks: int) -> tuple[str, ...]:
-    """What of a regimen no human data support, in words."""
-    return beyond_evidence(schedule(protocol, 168.0 * weeks), protocol.population)

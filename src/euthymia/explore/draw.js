@@ -49,10 +49,15 @@ function badges(root, ends, x, low, high) {
   }
 }
 
-// series: { slot, letter, y, bands: [[low, high]] } by day, the one in front last
-export function lines(where, { series, top, step, weeks, unit, limit, day }) {
+// series: { slot, letter, y, bands: [[low, high]] } by day, the one in front last; beyond: the week from which on no trial goes, or null
+export function lines(where, { series, top, step, weeks, unit, limit, day, beyond }) {
   const { root, x, y, width, height, days } = frame(where, { top, step, weeks, unit });
   const capped = (value) => y(inside(value, 0, top));
+  if (beyond !== null) {
+    const from = x(7 * beyond), wide = width - RIGHT - from;
+    root.prepend(svg("rect", { class: "beyond", x: from, y: TOP - 6, width: wide, height: height - BOTTOM - TOP + 6 }));
+    if (wide > 90) root.append(svg("text", { x: from + 5, y: TOP + 7 }, "beyond trials"));
+  }
   for (const { slot, bands } of series) {
     for (const [low, high] of bands) {
       const back = low.map((value, k) => `L${x(k).toFixed(1)} ${capped(value).toFixed(1)}`).reverse().join("");

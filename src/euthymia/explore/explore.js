@@ -74,30 +74,26 @@ async function refresh() {
   pending = new AbortController();
   const mine = ++turn, signal = pending.signal;
   const order = [active, ...regimens.filter((r) => r !== active)];
-  if (order.every((r) => resultOf(r)?.whole)) return settle(mine, signal);
+  if (order.every(resultOf)) return settle(mine, signal);
   busy(true);
   draw();
   setTimeout(() => {
     if (mine === turn && !resultOf(active) && !active.refused) $("state").textContent = "a way of giving the drug is compiled once, some seconds …";
   }, LONG_MS);
   try {
-    for (const everybody of [false, true]) {
-      for (const regimen of order) {
-        const before = resultOf(regimen);
-        if (before ? before.whole || !everybody : everybody) continue; // done, or refused a moment ago
-        const key = keyOf(regimen);
-        const { protocol, numbers } = regimen;
-        try {
-          const found = await ask("respond", { protocol, numbers, weeks, everybody, page, turn: mine }, signal);
-          keep(key, found);
-          regimen.refused = "";
-        } catch (error) {
-          if (error.name === "AbortError" || error.status === 409) return;
-          regimen.refused = error.message;
-        }
-        if (mine !== turn) return;
-        draw();
+    for (const regimen of order) {
+      if (resultOf(regimen)) continue;
+      const key = keyOf(regimen);
+      const { protocol, numbers } = regimen;
+      try {
+        keep(key, await ask("respond", { protocol, numbers, weeks, page, turn: mine }, signal));
+        regimen.refused = "";
+      } catch (error) {
+        if (error.name === "AbortError" || error.status === 409) return;
+        regimen.refused = error.message;
       }
+      if (mine !== turn) return;
+      draw();
     }
     settle(mine, signal);
   } finally {
@@ -113,7 +109,7 @@ function settle(mine, signal) {
   ahead(mine, signal).finally(() => { if (mine === turn) document.documentElement.dataset.rest = "yes"; });
 }
 
-// while nobody waits: the first patients one step to either side of the slider moved last, so that a step is drawn at once
+// while nobody waits: one step to either side of the slider moved last, so that a step is drawn at once
 async function ahead(mine, signal) {
   const number = numbersOf(active).find((n) => n.id === active.touched);
   if (!number) return;
@@ -122,7 +118,7 @@ async function ahead(mine, signal) {
     const next = { protocol: active.protocol, numbers: withNumber(active, number, choice.text) };
     if (resultOf(next)) continue;
     try {
-      keep(keyOf(next), await ask("respond", { ...next, weeks, everybody: false, page, turn: mine }, signal));
+      keep(keyOf(next), await ask("respond", { ...next, weeks, page, turn: mine }, signal));
     } catch {
       return; // refused or no longer wanted: the slider will tell
     }
@@ -161,7 +157,7 @@ function draw() {
     table(shown);
   }
   warnings(shown);
-  document.documentElement.dataset.drawn = `${keyOf(active)} ${resultOf(active)?.patients ?? 0}`;
+  document.documentElement.dataset.drawn = resultOf(active) ? keyOf(active) : "";
 }
 
 function words(shown) {
@@ -170,9 +166,9 @@ function words(shown) {
   document.title = `${name.title} – Euthymia explorer`;
   const found = resultOf(active);
   $("state").textContent = found
-    ? `${found.patients.toLocaleString("en")} ${found.whole ? "" : `of ${facts.patients.toLocaleString("en")} `}virtual patients`
+    ? `${facts.patients.toLocaleString("en")} virtual patients`
     : active.refused ? "the last regimen that could be simulated" : "simulating …";
-  if (found?.whole) {
+  if (found) {
     const [days, sessions] = found.outcomes, end = found.remission.length - 1;
     const moved = changes(active);
     const who = regimens.length > 1 ? `Regimen ${letter(active)}` : active.protocol;
@@ -190,9 +186,15 @@ function curves(shown) {
     const bands = band && r === active ? [[found.low, found.high], [found.lower, found.upper]] : [];
     return { slot: r.slot, letter: letter(r), y: found[name], bands };
   });
-  lines($("madrs"), { series: of("median", true), top: 60, step: 20, weeks, day, limit: { at: 12, said: "remission" } });
-  lines($("remission"), { series: of("remission"), top: 100, step: 25, weeks, day, unit: " %" });
-  lines($("response"), { series: of("response"), top: 100, step: 25, weeks, day, unit: " %" });
+  const beyond = shown.includes(active) ? shownOf(active).beyond : null;
+  const about = { weeks, day, beyond };
+  lines($("madrs"), { series: of("median", true), top: 60, step: 20, ...about, limit: { at: 12, said: "remission" } });
+  lines($("remission"), { series: of("remission"), top: 100, step: 25, ...about, unit: " %" });
+  lines($("response"), { series: of("response"), top: 100, step: 25, ...about, unit: " %" });
+  const who = regimens.length > 1 ? `, of regimen ${letter(active)}` : "";
+  $("beyond").replaceChildren(...(beyond === null ? [] : [
+    `Shaded, from week ${beyond} on${who}: extrapolation, beyond any trial that the model is compared with. `,
+    make("a", { href: "#beyond-title" }, "What to doubt")]));
   const end = 7 * weeks;
   for (const [id, name, unit] of [["madrs", "median", "points"], ["remission", "remission", "%"], ["response", "response", "%"]]) {
     const said = shown.map((r) => `regimen ${letter(r)} from ${shownOf(r)[name][0]} to ${shownOf(r)[name][end]} ${unit}`).join("; ");

@@ -1,24 +1,28 @@
 """What virtual patients do under a regimen: its rules followed visit by visit, and that as curves and numbers.
 
-Every regimen meets the same patients. The first of them are simulated at once, so that a page can draw, and the rest
-after; what was simulated is kept.
+Every regimen meets the same patients. Their sessions are walked by maps (`course.session_map`) that are kept, so that a
+regimen of doses and gaps that were met before is a walk over what is there. What was simulated is kept too.
 """
 
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import pairwise
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import polars as pl
 
-from euthymia.course.ruled import Followed, RuledCourse, check, under_rules
-from euthymia.course.simulate import beyond_evidence
+from euthymia.course.batch import BATCH
+from euthymia.course.ledger import Followed, followed
+from euthymia.course.ruled import RuledCourse, check, prepared
+from euthymia.course.session_map import Store
 from euthymia.course.variants import Variants
+from euthymia.design.beyond import beyond_trials
 from euthymia.errors import UserError
-from euthymia.explore.regimen import Knob, changed, document_text, knobs
+from euthymia.explore.regimen import Slider, changed, document_text, sliders
 from euthymia.illness.depression import DAY_H
 from euthymia.patient.population import Patients, draw, illness_of
 from euthymia.protocol import Protocol, catalogue, fingerprint, load, schedule
@@ -27,12 +31,10 @@ from euthymia.report.notes import STATUS, VERIFIED
 
 WEEKS = (12, 26, 52)
 """Horizons one can choose."""
-FIRST = 128
-"""Patients simulated before anything is drawn."""
-SMALL_BATCH = 128
-"""Patients per compiled call: the first answer needs few, and the last visits are of a few each."""
 KEPT, KEPT_PATIENTS = 48, 24_000
 """Regimens that are kept, and patients of all of them."""
+KEPT_MAPS = 100_000
+"""Maps of sessions that are kept, one per patient."""
 HIGH_SBP = 180.0
 BAND = (0.05, 0.5, 0.95)
 HALF = (0.25, 0.75)
@@ -46,23 +48,18 @@ class Stale(Exception):
 
 
 class Asked(NamedTuple):
-    """A regimen: a protocol by name, numbers moved (by id of a knob), and for how long."""
+    """A regimen: a protocol by name, numbers moved (by id of a slider), and for how long."""
 
     protocol: str
     numbers: Mapping[str, str]
     weeks: int
 
 
-@dataclass
-class _Kept:
-    """What was simulated of one regimen so far."""
+class _Kept(NamedTuple):
+    """What was simulated of one regimen."""
 
-    parts: list[Followed]
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def patients(self) -> int:
-        return sum(len(part.table) for part in self.parts)
+    found: Followed
+    warnings: tuple[str, ...]
 
 
 class Explorer:
@@ -77,6 +74,8 @@ class Explorer:
         self._kept: OrderedDict[tuple[str, int], _Kept] = OrderedDict()
         self._one_at_a_time = threading.Lock()
         self._newest: OrderedDict[str, int] = OrderedDict()
+        self._stores: dict[tuple[Any, ...], Store] = {}
+        self._drawn: tuple[int, dict[str, np.ndarray]] | None = None
 
     def protocols(self) -> list[dict[str, str]]:
         """Name and title of everything that can be simulated."""
@@ -100,11 +99,11 @@ class Explorer:
             )
         return load(name)
 
-    def numbers(self, name: str) -> tuple[Protocol, tuple[Knob, ...]]:
+    def numbers(self, name: str) -> tuple[Protocol, tuple[Slider, ...]]:
         """A protocol and what of it can be moved. Raises UserError where it cannot be simulated."""
         document = self.protocol(name)
         _simulable(document, self.people.population)
-        return document, knobs(document)
+        return document, sliders(document)
 
     def document(self, name: str, numbers: Mapping[str, str], call_it: str | None) -> str:
         """The changed protocol as YAML. Raises UserError."""
@@ -121,19 +120,17 @@ class Explorer:
         """Whether a page has asked anew since."""
         return self._newest.get(page, turn) > turn
 
-    def respond(self, asked: Asked, everybody: bool, stale: Callable[[], bool] = lambda: False) -> dict[str, Any]:
-        """Curves and outcomes of the first patients, or of everybody. Raises UserError for what cannot be done, and
-        Stale once nobody waits."""
+    def respond(self, asked: Asked, stale: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+        """Curves and outcomes. Raises UserError for what cannot be done, and Stale once nobody waits."""
         document = changed(self.protocol(asked.protocol), asked.numbers)
-        kept = self._followed(document, asked.weeks, everybody, stale)
-        patients = kept.patients
+        found, warnings = self._followed(document, asked.weeks, stale)
+        beyond = beyond_trials(document, asked.weeks)
         return {
-            "patients": patients,
-            "whole": patients == self.patients,
             "weeks": asked.weeks,
-            **_curves(kept, self.people.take(0, patients)),
-            "outcomes": _outcomes(kept),
-            "warnings": [*_warnings(document), *kept.warnings],
+            "beyond": beyond.week if beyond else None,
+            **_curves(found.values["MADRS"], self.people),
+            "outcomes": _outcomes(found),
+            "warnings": [*_warnings(document), *(beyond.said if beyond else ()), *warnings],
             "design": f"{document.design.expectancy}, {document.design.setting}, {document.design.sites} site"
             + ("" if document.design.sites == "one" else "s"),
         }
@@ -143,9 +140,7 @@ class Explorer:
         if not 0 <= patient < self.patients:
             raise UserError(f"there is no patient {patient}; patients are 0 to {self.patients - 1}.")
         document = changed(self.protocol(asked.protocol), asked.numbers)
-        kept = self._followed(document, asked.weeks, patient >= FIRST, stale)
-        part = 0 if patient < len(kept.parts[0].table) else 1
-        found, row = kept.parts[part], patient - part * len(kept.parts[0].table)
+        found, _ = self._followed(document, asked.weeks, stale)
         index = int(np.asarray(self.people.index)[patient])
         days = 7 * asked.weeks
         # the calendar that no rule changes is not part of a story
@@ -156,46 +151,44 @@ class Explorer:
         return {
             "patient": patient,
             "about": _about(self.people, patient),
-            "madrs": np.round(found.values["MADRS"][row], 1).tolist(),
+            "madrs": np.round(found.values["MADRS"][patient], 1).tolist(),
             "visits": [
                 {"day": day, "action": action, **told_of}
                 for day, action, told_of in zip(mine["day"], mine["action"], told, strict=True)
             ],
         }
 
-    def _followed(self, document: Protocol, weeks: int, everybody: bool, stale: Callable[[], bool]) -> _Kept:
+    def _followed(self, document: Protocol, weeks: int, stale: Callable[[], bool]) -> _Kept:
         if weeks not in WEEKS:
             raise UserError(f"weeks must be {', '.join(map(str, WEEKS[:-1]))} or {WEEKS[-1]}, got {weeks}.")
         key = fingerprint(document), weeks
-        wanted = self.patients if everybody else min(FIRST, self.patients)
         with self._one_at_a_time:
-            kept = self._kept.get(key) or _Kept([])
-            if kept.patients < wanted:
-                _simulable(document, self.people.population)
-                calendar = schedule(document, DAY_H * 7 * weeks)
-                cuts = [c for c in (0, min(FIRST, self.patients), self.patients) if c <= wanted]
-                for low, high in pairwise(cuts):
-                    if low < kept.patients or low == high:
-                        continue
-                    found, warnings = under_rules(
-                        document,
-                        calendar,
-                        self.people.take(low, high),
-                        7 * weeks,
-                        Variants(),
-                        progress=_unless(stale),
-                        batch=SMALL_BATCH,
-                    )
-                    # of a day, the page shows MADRS alone; the rest would fill the memory
-                    found = found._replace(values={"MADRS": found.values["MADRS"]}, sessions={})
-                    said = (*beyond_evidence(calendar, self.people.population), *warnings)
-                    kept = _Kept([*kept.parts, found], tuple(dict.fromkeys(said)))
-                    self._kept[key] = kept
-            self._kept[key] = kept
+            if key not in self._kept:
+                self._kept[key] = self._simulated(document, weeks, stale)
             self._kept.move_to_end(key)
             while len(self._kept) > max(4, min(KEPT, KEPT_PATIENTS // self.patients)):
                 self._kept.popitem(last=False)
-            return kept
+            return self._kept[key]
+
+    def _simulated(self, document: Protocol, weeks: int, stale: Callable[[], bool]) -> _Kept:
+        def gone(days: int) -> None:
+            if stale():
+                raise Stale
+
+        _simulable(document, self.people.population)
+        calendar = schedule(document, DAY_H * 7 * weeks)
+        ruled, warnings = prepared(document, self.people.population, 7 * weeks, Variants(), calendar)
+        ruled = replace(ruled, batch=min(BATCH, self.patients))
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            if self._drawn is None or self._drawn[0] != weeks:
+                self._drawn = weeks, ruled.drawn(self.people, pool)
+            if sum(len(store.numbers) for store in self._stores.values()) * self.patients > KEPT_MAPS:
+                self._stores.clear()
+            sessions = tuple(kind.session for kind in ruled.kinds)
+            store = self._stores.setdefault(sessions, Store(ruled.setting, ruled.timing, self.people, {}))
+            # of a day, the page shows MADRS alone; the rest would fill the memory
+            found = ruled.run(self.people, pool, gone, z=self._drawn[1], store=store, only=("MADRS", "MADRS rated"))
+        return _Kept(followed(found, self.people, document)._replace(sessions={}), warnings)
 
 
 def _simulable(protocol: Protocol, population: str) -> None:
@@ -207,17 +200,8 @@ def _simulable(protocol: Protocol, population: str) -> None:
             raise UserError(f"the explorer shows depression so far; {protocol.name} is for {protocol.indication}.")
 
 
-def _unless(stale: Callable[[], bool]) -> Callable[[int, int], None]:
-    def progress(done: int, of: int) -> None:
-        if stale():
-            raise Stale
-
-    return progress
-
-
-def _curves(kept: _Kept, people: Patients) -> dict[str, Any]:
+def _curves(madrs: np.ndarray, people: Patients) -> dict[str, Any]:
     """By day: MADRS (mean, median, 90 % of patients and their middle half) and shares of patients (%)."""
-    madrs = np.concatenate([part.values["MADRS"] for part in kept.parts])
     baseline = np.asarray(people.baseline_madrs)[:, None]
     ill = baseline > 0
     low, lower, median, upper, high = np.quantile(madrs, (BAND[0], HALF[0], BAND[1], HALF[1], BAND[2]), axis=0)
@@ -236,10 +220,9 @@ def _curves(kept: _Kept, people: Patients) -> dict[str, Any]:
     return {name: np.round(x, 1).tolist() for name, x in made.items()}
 
 
-def _outcomes(kept: _Kept) -> list[dict[str, Any]]:
+def _outcomes(found: Followed) -> list[dict[str, Any]]:
     """Numbers over the whole course, each with an interval and what that contains."""
-    table = pl.concat([part.table for part in kept.parts])
-    ledger = pl.concat([part.ledger for part in kept.parts])
+    table, ledger = found.table, found.ledger
     n = len(table)
     given = ledger.filter(pl.col("action") == "give")
     per = table.select("patient").join(

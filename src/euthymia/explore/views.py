@@ -111,7 +111,7 @@ def _begin(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
-    document, knobs = explorer.numbers(_text(asked, "protocol"))
+    document, sliders = explorer.numbers(_text(asked, "protocol"))
     return {
         "name": document.name,
         "title": document.title,
@@ -119,19 +119,19 @@ def _numbers(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
         "drug": f"{document.drug.compound}, {document.drug.route}" if document.drug else "",
         "numbers": [
             {
-                "id": knob.id,
-                "group": knob.group,
-                "label": knob.label,
-                "own": knob.own,
-                "choices": [{"text": c.text, "said": c.said} for c in knob.choices],
+                "id": slider.id,
+                "group": slider.group,
+                "label": slider.label,
+                "own": slider.own,
+                "choices": [{"text": c.text, "said": c.said} for c in slider.choices],
             }
-            for knob in knobs
+            for slider in sliders
         ],
     }
 
 
 def _respond(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
-    return explorer.respond(_regimen(asked), asked.get("everybody") is True, _stale(explorer, asked))
+    return explorer.respond(_regimen(asked), _stale(explorer, asked))
 
 
 def _story(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:

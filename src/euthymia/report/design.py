@@ -9,8 +9,9 @@ import polars as pl
 
 from euthymia import evidence
 from euthymia.design.aims import MEASURES
+from euthymia.design.beyond import extrapolations
 from euthymia.design.decision import front
-from euthymia.design.find import Design, extrapolations
+from euthymia.design.find import Design
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
 from euthymia.protocol.changes import differences
 from euthymia.report.charts import QUIET, Rows, Spec, look, number
@@ -26,10 +27,6 @@ OF_WORLDS = (
 )
 TELLING = 0.05
 """Share of what perfect knowledge is worth, below which no single number is named."""
-LONGEST_TRIAL_WEEKS = 8
-LONG = (
-    "no controlled trial spaced infusions of ketamine for more than a few weeks: what holds longer is the model's own"
-)
 CLOSE = 0.9
 """Below this probability to be the best, the page says first that the choice is open."""
 
@@ -61,14 +58,8 @@ def answer(found: Design) -> list[str]:
             f"{_number(first.worth, aim.measure)} on average; knowing everything would be worth "
             f"{_number(found.perfect, aim.measure)}."
         )
-    return said + [f"Extrapolation: {x.removeprefix('extrapolation: ')}." for x in beyond(found)]
-
-
-def beyond(found: Design) -> tuple[str, ...]:
-    """What of the chosen regimen no data support."""
-    assert found.chosen
-    said = extrapolations(found.chosen.protocol, found.weeks)
-    return (*said, LONG) if found.weeks > LONGEST_TRIAL_WEEKS else said
+    beyond = extrapolations(chosen.protocol, found.weeks)
+    return said + [f"Extrapolation: {x.removeprefix('extrapolation: ')}." for x in beyond]
 
 
 def _rivals(found: Design, table: pl.DataFrame) -> str:
