@@ -28,15 +28,15 @@ def found(more_in_the_heavy: float):
 
 def test_a_regimen_that_is_better_in_some_is_found_there_and_nowhere_else():
     groups = found(3.0)
-    heavy = [g for name, g in groups.items() if name.endswith("kg and over")][0]
+    heavy = next(g for name, g in groups.items() if name.endswith("kg and over"))
     assert heavy.best == 1 and heavy.differs and heavy.probability is not None and heavy.probability > 0.95
     assert heavy.gain is not None and abs(heavy.gain - 3) < 0.6
-    light = [g for name, g in groups.items() if name.startswith("below") and name.endswith("kg")][0]
+    light = next(g for name, g in groups.items() if name.startswith("below") and name.endswith("kg"))
     assert light.best == 0 and not light.differs and light.gain == 0
 
 
 def test_where_the_interval_holds_zero_nothing_is_claimed():
-    heavy = [g for name, g in found(0.1).items() if name.endswith("kg and over")][0]
+    heavy = next(g for name, g in found(0.1).items() if name.endswith("kg and over"))
     assert heavy.low is not None and heavy.high is not None and heavy.low <= 0 <= heavy.high and not heavy.differs
 
 

@@ -94,6 +94,6 @@ def beyond_population(given: dict[str, float]) -> tuple[str, ...]:
             if not low <= given[covariate.field] <= high:
                 said.append(
                     f"{name} {given[covariate.field]:g} {covariate.unit} lies outside the virtual population "
-                    f"({low:g} to {high:g}), from which the model was fitted"
+                    f"({low:g} to {high:g})"
                 )
     return tuple(said)

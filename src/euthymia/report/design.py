@@ -26,8 +26,8 @@ from euthymia.report.script import allowed, as_json
 from euthymia.report.still import PANEL, Picture, Table, drawn, extent, panel, render, written
 
 WIDE, HEIGHT = 720, 320
-MOST_DAYS = 60
-"""Points of a course that is explored."""
+MOST_DAYS = 190
+"""Points of a course that is explored: so many that sessions stay to be seen."""
 FEW_REGIMENS = 200
 """Up to which all can be chosen by name."""
 SHOWN = 3
@@ -160,7 +160,7 @@ def _named(parameter: str) -> str:
 
 
 def _number(x: float, measure: str, sign: bool = False) -> str:
-    unit = MEASURES[measure].unit or measure
+    unit = MEASURES[measure].unit
     digits = 0 if abs(x) >= 100 else 1
     text = decimal(x, digits)
     return f"{'+' if sign and not text.startswith('-') else ''}{text} {unit}".rstrip()
@@ -168,7 +168,7 @@ def _number(x: float, measure: str, sign: bool = False) -> str:
 
 def _changed(measure: str, by: float) -> str:
     text = _number(by, measure, sign=True)
-    return text if text.endswith(measure) else f"{measure} {text}"
+    return text if text.endswith(f" {measure}") else f"{measure} {text}"
 
 
 def _titled(measure: str) -> str:
@@ -416,7 +416,7 @@ def explored(found: Design) -> dict[str, Any]:
     """What the page's script reads: every regimen with its numbers in words, and the courses of those that can be
     chosen, mean MADRS with 90 % over worlds."""
     shown, table = (found.asked.aim.measure, *found.asked.burdens), found.table()
-    days = np.unique(np.linspace(0, 7 * found.weeks, MOST_DAYS).astype(int))
+    days = np.arange(0, 7 * found.weeks + 1, -(-7 * found.weeks // MOST_DAYS))
     offered = {k for _, some in offers(found) for k, _ in some}
     regimens = []
     for r in table.iter_rows(named=True):
