@@ -70,4 +70,7 @@ def design(
         )
     print("\n\n".join((*answer(found), front_text(found, SHOWN), DISCLAIMER)))
     folder = found.save(out)
+    trial = next((name for name in found.documents() if name.endswith("-trial.yaml")), None)
+    if trial:
+        print(f"\nThe trial that would tell: euthymia trial power {folder / trial}")
     print(f"\nPage:  {found.report(out / 'index.html')}\nData:  {folder}/   {time.perf_counter() - started:.1f} s")

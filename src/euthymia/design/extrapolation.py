@@ -38,6 +38,8 @@ GAPS_D: tuple[tuple[str, tuple[float, ...]], ...] = (
 )
 """Days between sessions, by how a schedule is written in the outcomes."""
 WEEKS = {"min": 1 / 10080, "h": 1 / 168, "d": 1 / 7, "wk": 1.0, "mo": 365.25 / 84, "y": 365.25 / 7}
+BOTH_ENDS = ("dose (mg)", "dose (mg/kg)", "days between sessions")
+"""Of which less than the least is outside too."""
 MINUTE = 1e-3
 """Two gaps, in days, closer than that are alike."""
 
@@ -170,7 +172,7 @@ def _outside(values: list[tuple[str, float]], ranges: dict[str, Range]) -> Itera
             continue
         if most > known.high.value + MINUTE:
             yield Beyond(short, _said(most, unit, "more than in any study", known.high))
-        if least < known.low.value - MINUTE and short in ("dose", "spacing"):
+        if least < known.low.value - MINUTE and what in BOTH_ENDS:
             yield Beyond(short, _said(least, unit, "less than in any study", known.low))
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from euthymia import evidence
 from euthymia.design.aims import MEASURES
 from euthymia.design.decision import front
-from euthymia.design.extrapolation import tried
+from euthymia.design.extrapolation import BOTH_ENDS, End, tried
 from euthymia.design.find import Design
 from euthymia.design.next_trial import shows_in
 from euthymia.design.patient import beyond_population, known
@@ -362,13 +362,15 @@ def best_picture(found: Design) -> Picture:
 def worth_rows(found: Design) -> Table:
     """What would be worth knowing."""
     rows = [
-        (_named(w.parameter), decimal(w.worth, 2), f"{100 * w.changes:.0f} %") for w in found.worth[:8] if w.worth > 0
+        (_named(w.parameter), decimal(w.worth, 2), f"{100 * w.changes:.0f} %", shows_in(w.parameter) or "-")
+        for w in found.worth[:8]
+        if w.worth > 0
     ]
     unit = MEASURES[found.asked.aim.measure].unit
     return Table(
         f"What knowing one number beforehand would be worth, in {unit} of the aim, and in how many worlds the choice "
         "would then be another one. With few worlds this is rough; what chance alone shows is taken off.",
-        ("number", f"worth, {unit}".rstrip(", "), "choice changes"),
+        ("number", f"worth, {unit}".rstrip(", "), "choice changes", "shows in"),
         rows,
     )
 
@@ -400,7 +402,7 @@ def tried_rows(found: Design) -> Table:
     drugs = [x.drug or r.protocol.drug for r in found.space.regimens for x in r.protocol.phases]
     given = {(d.compound, d.route) for d in drugs if d}
     rows = [
-        (f"{compound}, {route}", x.what, f"{x.low.value:.3g} ({x.low.study})", f"{x.high.value:.3g} ({x.high.study})")
+        (f"{compound}, {route}", x.what, _end(x.low) if x.what in BOTH_ENDS else "-", _end(x.high))
         for compound, route in sorted(given)
         for x in tried(compound, route)
     ]
@@ -410,6 +412,10 @@ def tried_rows(found: Design) -> Table:
         ("drug and route", "what", "least", "most"),
         rows,
     )
+
+
+def _end(end: End) -> str:
+    return f"{end.value:.3g} ({end.study})"
 
 
 def explored(found: Design) -> dict[str, Any]:
