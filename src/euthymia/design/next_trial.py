@@ -167,8 +167,12 @@ def _week(aim: Aim, a: np.ndarray, b: np.ndarray, weeks: int, curve: str) -> int
         return weeks
     at = np.array([*(w for w in VISIT_WEEKS if w < weeks), weeks])
     more = (a - b)[7 * at] * (-1.0 if curve.startswith("mean MADRS") else 1.0)
-    scored = aim.measure.startswith(("days in", "mean MADRS", "time to"))
-    return int(at[(more if scored else abs(more)).argmax()])
+    return int(at[(more if scored(aim.measure) else abs(more)).argmax()])
+
+
+def scored(measure: str) -> bool:
+    """Whether a measure is read off the score of patients, so that a trial can measure it; others are counted."""
+    return measure.startswith(("days in", "mean MADRS", "time to", "remission", "response"))
 
 
 def shows_in(parameter: str) -> str | None:

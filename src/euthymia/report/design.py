@@ -15,7 +15,7 @@ from euthymia.design.aims import MEASURES
 from euthymia.design.decision import front
 from euthymia.design.extrapolation import BOTH_ENDS, End, tried
 from euthymia.design.find import Design
-from euthymia.design.next_trial import shows_in
+from euthymia.design.next_trial import NextTrial, scored, shows_in
 from euthymia.design.patient import beyond_population, known
 from euthymia.design.subgroups import FEWEST_PATIENTS, SIMPLEST
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
@@ -106,14 +106,23 @@ def _trial(found: Design) -> str:
         else f"with {trial.patients:,} patients it would find a difference so large in four trials of five"
     )
     usual = "the usual one" if trial.rival == "usual regimen" else "the runner-up"
-    known = (
+    measure = found.asked.aim.measure
+    if not scored(measure):
+        measured, known = "what it does to the illness, which the aim does not tell", ""
+    else:
+        measured, known = "the difference itself", _worth_of(found, trial)
+    seen += " of days" if measure == "days in response" else ""
+    return (
+        f"A trial of it against {usual} ({trial.against}) would measure {measured}: {trial.endpoint} at "
+        f"week {trial.week}, {seen} in this search; {size}. {known}"
+    ).rstrip()
+
+
+def _worth_of(found: Design, trial: NextTrial) -> str:
+    return (
         f"To know that difference exactly would be worth {_number(trial.worth, found.asked.aim.measure)} on average."
         if trial.worth > 0
         else "In no world of this model is the other better, so that it would test the model rather than the choice."
-    )
-    return (
-        f"A trial of it against {usual} ({trial.against}) would measure the difference itself: {trial.endpoint} at "
-        f"week {trial.week}, {seen} in this search; {size}. {known}"
     )
 
 
@@ -147,8 +156,9 @@ def _against_usual(found: Design, table: pl.DataFrame) -> str:
     apart = found.race.means(measure, [found.chosen.number, found.usual])
     low, high = (_number(x, measure, sign=True) for x in np.quantile(apart[0] - apart[1], (0.05, 0.95)))
     more = _number(mine[measure] - usual[measure], measure, sign=True)
-    costs = "; ".join(_changed(b, mine[b] - usual[b]) for b in found.asked.burdens)
-    return f"Against {stands}: {measure} {more} (90 % over worlds {low} to {high}); {costs}."
+    first = f"{measure} {more} (90 % over worlds {low} to {high})"
+    costs = (_changed(b, mine[b] - usual[b]) for b in found.asked.burdens)
+    return f"Against {stands}: {'; '.join((first, *costs))}."
 
 
 def _named(parameter: str) -> str:
