@@ -5,7 +5,7 @@ import pytest
 from samples import made_up_design
 from seen import DESKTOP, Seen
 
-from euthymia.report.design import explored, page
+from euthymia.report.design import answer, explored, page, subgroup_rows, tried_rows
 
 MARKS = ".whole .layer_1_marks path"
 
@@ -76,3 +76,17 @@ def test_without_a_script_the_pictures_and_the_table_are_there(browser, file):
     assert not still.locator("#explore").is_visible()
     assert still.locator(MARKS).count() > 20 and still.locator("#front ~ details table tbody tr").count() > 5
     context.close()
+
+
+def test_what_to_find_out_in_whom_and_what_no_study_tried_is_said(found):
+    said = " ".join(answer(found))
+    trial = found.next_trial
+    assert f"A trial of it against the usual one ({trial.against})" in said
+    assert f"{trial.endpoint} at week {trial.week}" in said and f"{trial.patients:,} patients" in said
+    assert "Extrapolation: 27 sessions planned, more than in any study (12 in Singh 2016)" in said
+    groups = {row[0]: row for row in subgroup_rows(found).rows}
+    assert groups["65 years and over"][2] == "too few patients to say anything"
+    assert groups["women"][5] in ("yes", "the same regimen", "not distinguishable")
+    assert ("racemic ketamine, intravenous", "dose (mg/kg)", "0.1 (Fava 2020)", "1 (Fava 2020)") in tried_rows(
+        found
+    ).rows

@@ -40,10 +40,13 @@ SHOWS_IN: dict[str, str] = {
     "depression.sd_fluctuation": "how far repeated ratings of untreated patients lie apart",
     "depression.sd_lability": "how far patients differ in the spread of their own repeated ratings",
     "depression.fluctuation_not_resistant": "repeated ratings of untreated patients whose illness is not resistant",
-    "depression.multicentre_factor": "the difference from control in one trial by the size of its sites",
+    "depression.multicentre_factor": "the difference from control in like trials at one site and at many",
     "depression.age_slope": "the fall of the MADRS by age, in a trial that takes people over 65",
     "depression.sd_between_studies": "the same trial carried out at many clinics",
     "background.": "the MADRS of a control arm without the drug",
+    "background.session": "the MADRS within hours of a session without the drug",
+    "background.natural": "the MADRS over months of patients without any new treatment",
+    "background.sd_between_patients": "how far patients of a control arm lie apart",
 }
 """The outcome in which a parameter shows, by how its id begins; the longest beginning counts."""
 

@@ -44,8 +44,6 @@ def subgroups(race: Race, choice: Choice, people: Patients, seed: int = 1) -> tu
     if choice.chosen is None or len(choice.able) < 2:
         return ()
     gain = race.asked.aim.sign * race.of(race.asked.aim.measure, choice.able)
-    if gain.shape[2] != len(people):
-        return ()  # never: what is left was followed in everybody
     overall = int(np.flatnonzero(choice.able == choice.chosen)[0])
     found = []
     for name, mask in _groups(people):
