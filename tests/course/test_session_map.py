@@ -7,52 +7,50 @@ import pytest
 
 from euthymia import evidence
 from euthymia.course.between import template
-from euthymia.course.session_map import WHOLE_GAP_D, Maps, Session, after, session_maps
+from euthymia.course.session_map import WHOLE_GAP_D, Store, after, mapped
 from euthymia.course.simulate import prepare, simulate_schedule
 from euthymia.course.variants import Variants
 from euthymia.patient import draw
 from euthymia.protocol import load, schedule
-from euthymia.protocol.calendar import Schedule
 
 PEOPLE = draw("TRD", 60, seed=5)
 N = len(PEOPLE)
 DOSES = (0.25, 0.5, 1.0)
-GAPS = tuple(range(1, WHOLE_GAP_D + 1))
 IV = load("ketamine-iv-1.0")
 
 
-def of_drug(name: str) -> tuple[Schedule, Maps]:
-    """A calendar with one session at 0 h, and the maps of all doses after all gaps, in that order."""
-    protocol = load(name)
-    planned = schedule(protocol, 168.0)
-    session, days = template(protocol, planned, np.zeros(1))
+def stored(values: dict[str, float] | None = None) -> tuple[Store, int]:
+    """Of ketamine into a vein, and how many entries a dose has."""
+    session, days = template(IV, schedule(IV, 168.0), np.zeros(1))
     _, setting, timing = prepare(session, days, Variants())
-    weight = np.asarray(PEOPLE.weight_kg)
-    shares = {dose: np.tile(dose * weight, (len(setting.entries), 1)) for dose in DOSES}
-    return planned, session_maps(
-        setting, timing, PEOPLE, [Session(shares[dose], gap) for dose in DOSES for gap in GAPS]
-    )
+    return Store(setting, timing, PEOPLE, values or {}), len(setting.entries)
+
+
+def of_dose(store: tuple[Store, int], dose: float, gap_d: int = WHOLE_GAP_D):
+    """The map of a dose (mg/kg) after a gap."""
+    maps, entries = store
+    return maps.made[maps.number(np.tile(dose * np.asarray(PEOPLE.weight_kg), (entries, 1)), gap_d)]
 
 
 @pytest.fixture(scope="module")
 def intravenous():
-    return of_drug("ketamine-iv-1.0")
+    return stored()
 
 
-def walked(maps: Maps, doses: list[float], gaps_d: list[int]) -> np.ndarray:
+def walked(store: tuple[Store, int], doses: list[float], gaps_d: list[int]) -> np.ndarray:
     """What drives the score after each gap, [sessions, patients], from maps."""
     state, found, last = np.zeros((5, N)), [], WHOLE_GAP_D
     for dose, gap in zip(doses, gaps_d, strict=True):
-        which = DOSES.index(dose) * len(GAPS) + min(last, WHOLE_GAP_D) - 1
-        state = np.asarray(after(maps.synapses, maps.others, maps.fading, np.full(N, which), state, np.full(N, gap)))
+        session = of_dose(store, dose, last)
+        state = after(mapped(session.synapses, session.others, state), session.fading, np.full(N, gap))
         found.append(evidence.value("depression.functional_weight") * state[0] + state[1] + state[2])
         last = gap
     return np.array(found)
 
 
-def simulated(planned: Schedule, doses: list[float], gaps_d: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def simulated(doses: list[float], gaps_d: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """The same from the engine, and the MADRS then."""
-    ends = np.cumsum(gaps_d)
+    planned, ends = schedule(IV, 168.0), np.cumsum(gaps_d)
     sessions = tuple(
         replace(planned.administrations[0], time_h=24.0 * (end - gap), dose_mg=None, dose_mg_per_kg=dose)
         for dose, gap, end in zip(doses, gaps_d, ends, strict=True)
@@ -65,43 +63,37 @@ def simulated(planned: Schedule, doses: list[float], gaps_d: list[int]) -> tuple
 
 @pytest.mark.parametrize(("gap", "points"), [(1, 0.1), (2, 0.01), (4, 0.01), (28, 0.001)])
 def test_any_spacing_is_walked_as_the_engine_walks_it(intravenous, gap, points):
-    planned, maps = intravenous
     doses, gaps = [0.5] * 10, [gap] * 10
-    off, madrs = apart(maps, planned, doses, gaps)
+    off, madrs = apart(intravenous, doses, gaps)
     assert (madrs * off).max() < points
 
 
 def test_doses_and_spacings_may_change_on_the_way(intravenous):
-    planned, maps = intravenous
     rng = np.random.default_rng(3)
     doses, gaps = rng.choice(DOSES, 12).tolist(), rng.choice([2, 3, 4, 7, 14], 12).tolist()
-    off, madrs = apart(maps, planned, doses, gaps)
+    off, madrs = apart(intravenous, doses, gaps)
     assert (madrs * off).max() < 0.25 and (madrs * off).mean() < 0.02  # a rating is in whole points
 
 
-def apart(maps: Maps, planned: Schedule, doses: list[float], gaps_d: list[int]) -> tuple[np.ndarray, np.ndarray]:
+def apart(store: tuple[Store, int], doses: list[float], gaps_d: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Relative difference of the scores that the two give, and the scores."""
-    expected, madrs = simulated(planned, doses, gaps_d)
-    found = walked(maps, doses, gaps_d)
+    expected, madrs = simulated(doses, gaps_d)
+    found = walked(store, doses, gaps_d)
     return np.expm1(evidence.value("depression.gain") * np.abs(found - expected)), madrs
 
 
 def test_the_peaks_of_a_session_are_those_of_the_engine(intravenous):
-    planned, maps = intravenous
+    planned = schedule(IV, 168.0)
     one = replace(planned, administrations=(replace(planned.administrations[0], dose_mg_per_kg=0.5),))
     _, sessions = simulate_schedule(one, PEOPLE, np.array([0.0, 24.0]), Variants())
-    alone = DOSES.index(0.5) * len(GAPS) + WHOLE_GAP_D - 1
-    np.testing.assert_allclose(maps.peaks["occupancy"][alone], sessions["peak occupancy"][:, 0], rtol=1e-12)
+    found = of_dose(intravenous, 0.5).peaks["occupancy"]
+    np.testing.assert_allclose(found, sessions["peak occupancy"][:, 0], rtol=1e-12)
 
 
-def test_parameters_may_be_those_of_a_draw():
-    planned = schedule(IV, 168.0)
-    session, days = template(IV, planned, np.zeros(1))
-    _, setting, timing = prepare(session, days, Variants())
-    share = np.tile(0.5 * np.asarray(PEOPLE.weight_kg), (len(setting.entries), 1))
+def test_parameters_may_be_those_of_a_draw(intravenous):
     draws = {"synapses.growth_rate": 0.12, "bdnf.half_life": 3.0}
-    usual, other = (session_maps(setting, timing, PEOPLE, [Session(share)], values) for values in ({}, draws))
+    usual, other = of_dose(intravenous, 0.5), of_dose(stored(draws), 0.5)
     with evidence.assume(draws):
-        expected = session_maps(*prepare(session, days, Variants())[1:], PEOPLE, [Session(share)], draws)
+        expected = of_dose(stored(draws), 0.5)
     np.testing.assert_array_equal(other.synapses, expected.synapses)
-    assert (other.synapses[0, 0, 0, 2] > 1.1 * usual.synapses[0, 0, 0, 2]).all()  # more labile synapses a day later
+    assert (other.synapses[0, 0, 2] > 1.1 * usual.synapses[0, 0, 2]).all()  # more labile synapses a day later

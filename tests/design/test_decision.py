@@ -14,13 +14,14 @@ def test_what_is_always_best_is_surely_best_and_costs_no_regret():
     patient, draw = rng.normal(0, 5, 200), rng.normal(0, 3, 30)
     gain = np.stack([level + draw[:, None] + patient for level in (0.0, 1.0, 2.0)])
     found = verdict(gain)
-    assert found.best.tolist() == [0.0, 0.0, 1.0]
+    one_more = 1 / 31  # of 30 draws, the draw that was not seen
+    np.testing.assert_allclose(found.best, [one_more / 3, one_more / 3, 1 - 2 * one_more / 3])
     np.testing.assert_allclose(found.regret, [2.0, 1.0, 0.0], atol=1e-12)
 
 
 def test_two_alike_are_best_half_the_time_each():
     gain = np.random.default_rng(2).normal(size=(1, 20, 50)).repeat(2, axis=0)
-    assert verdict(gain).best.tolist() == [0.5, 0.5]
+    np.testing.assert_allclose(verdict(gain).best, 0.5)
 
 
 def test_the_probability_to_be_best_is_that_of_the_parameters():
@@ -36,7 +37,7 @@ def test_the_probability_to_be_best_is_that_of_the_parameters():
 def test_few_patients_make_a_choice_less_sure():
     rng = np.random.default_rng(4)
     few, many = (np.stack([np.zeros((20, n)), rng.normal(0.2, 2.0, n) * np.ones((20, 1))]) for n in (30, 30_000))
-    assert 0.05 < verdict(few).best[1] < 0.99 and verdict(many).best[1] == 1.0
+    assert 0.05 < verdict(few).best[1] < 0.95 and verdict(many).best[1] == pytest.approx(20.5 / 21)
 
 
 @settings(max_examples=50, deadline=None)

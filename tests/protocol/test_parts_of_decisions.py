@@ -73,6 +73,21 @@ def test_sessions_keep_their_least_interval(document):
         assert int(decide(protocol, sound(replace(LATER, since_h=since_h))).action) == action
 
 
+def test_what_follows_a_single_session_waits_for_its_week_and_a_day_after_one_that_was_late(document):
+    phases = "[{name: test, doses: 1}, {name: induction, starts: week 2, every: 4 days, doses: 4}]"
+    protocol = with_parts(document, phases=phases)
+    for day, wait_d in ((0, 7), (5, 2), (6, 1), (7, 1), (20, 1)):
+        found = decide(protocol, sound(Place(time_h=24.0 * day, before_h=24.0 * (day - 1))))
+        assert found.action == GIVE and float(found.next_h) == 24 * wait_d, day
+        assert (int(found.place.phase), int(found.place.number)) == (1, 1)
+
+
+def test_what_is_numbered_before_the_first_session_is_due_the_first_dose(document):
+    phases = "[{name: induction, every: 4 days, doses: 3, dose by session: [0.2 mg/kg, 0.4 mg/kg, 0.5 mg/kg]}]"
+    protocol = with_parts(document, phases=phases)
+    assert [float(decide(protocol, sound(replace(LATER, number=n))).dose) for n in (0, 1, 3, 4)] == [0.2, 0.2, 0.5, 0.5]
+
+
 def test_a_held_patient_keeps_the_place_and_the_clock_goes_on(document):
     hold = "{rule: B-1, hold when: {SBP: above 100 mmHg}, source: a source, verified: yes}"
     protocol = with_parts(document, session=f"{{before: [{hold}]}}", status="research only", safeguards="[]")

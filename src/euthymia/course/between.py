@@ -17,6 +17,7 @@ from jax import Array, lax
 
 from euthymia import evidence
 from euthymia.course.batch import WATCHED, WIDE, Bound, bind, chain_of, session_harms
+from euthymia.course.batches import Picked
 from euthymia.course.engine import Segments
 from euthymia.course.exposures import hours_of_day
 from euthymia.course.setting import BipolarSetting, PtsdSetting, Setting, Timing
@@ -42,11 +43,12 @@ Parameters = Mapping[str, Any]
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled once for whatever values its uncertain parameters have, which come first of its arguments."""
+    """Compiled once for whatever values its uncertain parameters have, which come first of its arguments; patients may
+    be given as `Picked`."""
 
     def run(parameters: Parameters, *given: Any) -> Any:
         with evidence.assume(parameters):
-            return function(*given)
+            return function(*(x.patients() if isinstance(x, Picked) else x for x in given))
 
     run.__name__, run.__doc__ = function.__name__, function.__doc__
     return eqx.filter_jit(run, compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
@@ -326,8 +328,12 @@ def ups_and_downs(patients: Patients, time_h: Any, daily: Any) -> Array:
 
 
 @compiled
-def symptoms_by_look(setting: Setting, timing: Timing, patients: Patients, draws: Any, brain: dict[str, Array]):
-    return symptoms(setting, timing, patients, draws, brain)
+def symptoms_by_look(
+    setting: Setting, timing: Timing, patients: Patients, draws: Any, brain: dict[str, Array], only: tuple[str, ...]
+) -> dict[str, Array]:
+    """Of a whole course, `symptoms`; only: which of them, by default all."""
+    found = symptoms(setting, timing, patients, draws, brain)
+    return {name: found[name] for name in only or found}
 
 
 def filled(some: Patients, size: int) -> Patients:

@@ -1,21 +1,31 @@
 """The brain carried from visit to visit: by the engine, through every hour; or by maps, from session to session."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import numpy as np
 
-from euthymia.course.batch import session_harms
-from euthymia.course.batches import Batches
-from euthymia.course.between import SAME_STEPS_D, Parameters, beginning, compiled, with_dose, without_dose
-from euthymia.course.session_map import WHOLE_GAP_D, Store, after, days_after
+from euthymia.course.batch import WATCHED, session_harms
+from euthymia.course.batches import Batches, Picked
+from euthymia.course.between import (
+    SAME_STEPS_D,
+    STATES,
+    Parameters,
+    beginning,
+    compiled,
+    kept_in,
+    looks_a_day,
+    with_dose,
+    without_dose,
+)
+from euthymia.course.session_map import DAYS, WHOLE_GAP_D, Store, after, fade_between, mapped
 from euthymia.course.setting import Setting, Timing
 from euthymia.harm.acute import AcuteHarm
-from euthymia.patient.population import Patients
+from euthymia.patient.population import Patients, illness_of
 
-Keep = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
-"""Told which patients went how many days, and the brain at every look from now on [looks, kept, patients]."""
+LONG_AGO_D = 10_000
+"""Stands for no session before."""
 
 
 class Dose(NamedTuple):
@@ -30,23 +40,75 @@ class Dose(NamedTuple):
     amount: np.ndarray
 
 
-class ByEngine:
-    """Modes of the drug and states of the brain of some patients. setting, timing: of the template of a session."""
+class Carrier(Protocol):
+    """What carries the brain."""
 
-    def __init__(self, setting: Setting, timing: Timing, parameters: Parameters, batches: Batches):
+    def now(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """What is kept of the brain of these patients, each on a day of their own, [kept, who]."""
+        ...
+
+    def advance(
+        self, who: np.ndarray, day: np.ndarray, days: np.ndarray, since_d: np.ndarray, dose: Dose | None
+    ) -> dict[str, np.ndarray]:
+        """So many days on from `day`; what the sessions did, by name, if there are any. since_d: whole days since the
+        last session, in which, without a dose, those of a batch are alike up to `SAME_STEPS_D`."""
+        ...
+
+    def whole(self) -> np.ndarray:
+        """The brain at every look of the course, [looks, kept, patients]."""
+        ...
+
+
+class AtRest:
+    """Where no drug acts. looks: of the course; kept: names of what is kept of the brain."""
+
+    def __init__(self, looks: int, kept: int, patients: int):
+        self.every = np.zeros((looks, kept, patients))
+
+    def now(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """As `Carrier.now`."""
+        return np.zeros((self.every.shape[1], len(who)))
+
+    def advance(
+        self, who: np.ndarray, day: np.ndarray, days: np.ndarray, since_d: np.ndarray, dose: Dose | None
+    ) -> dict[str, np.ndarray]:
+        """As `Carrier.advance`: nothing changes."""
+        return {}
+
+    def whole(self) -> np.ndarray:
+        """As `Carrier.whole`."""
+        return self.every
+
+
+class ByEngine:
+    """Modes of the drug, states of the brain. setting, timing: of the template of a session; looks: of the course."""
+
+    def __init__(self, setting: Setting, timing: Timing, parameters: Parameters, batches: Batches, looks: int):
         self.setting, self.timing, self.parameters, self.batches = setting, timing, parameters, batches
-        n = batches.rows.shape[1]
+        self.a_day, n = looks_a_day(timing), batches.rows.shape[1]
         begin = batches.each(
             np.arange(n), lambda people: jax.tree.map(np.asarray, beginning(parameters, setting, people))
         )
         self.bound, self.carried = jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., :n], *begin)
+        self.every = np.zeros((looks, len(kept_in(illness_of(batches.population))), n))
 
-    def advance(self, who: np.ndarray, days: np.ndarray, since_d: np.ndarray, keep: Keep, dose: Dose | None) -> Any:
-        """So many days on; what the sessions did, by name, if there are any. since_d: whole days since the last
-        session, in which, without a dose, those of a batch are alike up to `SAME_STEPS_D`."""
+    def now(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """As `Carrier.now`."""
+        return self.every[day * self.a_day, :, who].T
+
+    def whole(self) -> np.ndarray:
+        """As `Carrier.whole`."""
+        return self.every
+
+    def advance(
+        self, who: np.ndarray, day: np.ndarray, days: np.ndarray, since_d: np.ndarray, dose: Dose | None
+    ) -> dict[str, np.ndarray]:
+        """As `Carrier.advance`."""
         fixed = self.parameters, self.setting, self.timing
 
-        def work(people: Patients, rows: np.ndarray, days: np.ndarray, since: np.ndarray, *dose: np.ndarray) -> Any:
+        def work(
+            people: Picked, rows: np.ndarray, day: np.ndarray, days: np.ndarray, since: np.ndarray, *dose: np.ndarray
+        ) -> Any:
             bound, carried = jax.tree.map(lambda x: x[..., rows], (self.bound, self.carried))
             if dose:
                 carried, every, harms = with_dose(*fixed, people, bound, carried, days, *dose)
@@ -56,66 +118,86 @@ class ByEngine:
                 harms = {}
             for mine, new in zip(jax.tree.leaves(self.carried), jax.tree.leaves(carried), strict=True):
                 mine[..., rows] = new
-            keep(rows, days, np.asarray(every))
+            self._keep(rows, day, days, np.asarray(every))
             return jax.tree.map(np.asarray, harms)
 
         more = () if dose is None else (np.stack([dose.number, *dose.felt]), dose.share)
-        parts = self.batches.each(who, work, who, days, since_d, *more)
+        parts = self.batches.each(who, work, who, day, days, since_d, *more)
         return jax.tree.map(lambda *x: np.concatenate(x)[: len(who)], *parts)
+
+    def _keep(self, who: np.ndarray, day: np.ndarray, days: np.ndarray, every: np.ndarray) -> None:
+        for k in range(1, int(days.max()) * self.a_day + 1):
+            gone = np.flatnonzero(days * self.a_day >= k)
+            self.every[day[gone] * self.a_day + k, :, who[gone]] = every[k][:, gone].T
 
 
 class ByMaps:
-    """What the last session found, and which it was. In depression, where a look at the end of every day is enough.
+    """The days after the last session, as its map says. In depression, where a look at the end of every day is enough.
 
     share_of: of each entry of the template, how much a dose of a phase is in all patients, [entries, patients].
     """
 
-    def __init__(self, store: Store, share_of: Callable[[int, float], np.ndarray]):
-        self.store, self.share_of, n = store, share_of, len(store.patients)
-        self.before, self.which, self.ever = np.zeros((5, n)), np.zeros(n, int), np.zeros(n, bool)
+    def __init__(self, store: Store, share_of: Any, batches: Batches, days: int):
+        self.store, self.share_of, self.batches = store, share_of, batches
+        n = len(store.patients)
+        self.ahead, self.last_d = np.zeros((DAYS, 5, n)), np.full(n, -LONG_AGO_D)
+        self.days = days + 1
+        self.every = np.zeros((len(STATES), self.days + DAYS, n))  # a session on the last day has days beyond it
+        self.known = np.zeros(self.every.shape[1:], bool)
+        self.numbers: dict[tuple[float, float, float], int] = {}
 
-    def advance(self, who: np.ndarray, days: np.ndarray, since_d: np.ndarray, keep: Keep, dose: Dose | None) -> Any:
-        """As `ByEngine.advance`."""
-        harms = {}
-        if dose is not None:
-            now, gap_d = self._now(who, since_d), np.where(self.ever[who], since_d, WHOLE_GAP_D)
-            kinds = np.stack([dose.phase, dose.amount, np.minimum(gap_d, WHOLE_GAP_D)])
-            for phase, amount, gap in np.unique(kinds, axis=1).T.tolist():
-                mine = who[(kinds == np.array([[phase], [amount], [gap]])).all(0)]
-                self.which[mine] = self.store.number(self.share_of(int(phase), amount), int(gap))
-            self.before[:, who], self.ever[who], since_d = now, True, np.zeros_like(since_d)
-            harms = self._harms(who, dose)
-        if self.ever[who].any():
-            ahead = np.asarray(days_after(*self._maps(), self.which, self.before, *self._all(who, since_d, days)))
-            keep(who, days, ahead[..., who] * self.ever[who])
-        return harms
+    def now(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """As `Carrier.now`."""
+        return self._states(who, day)[: len(STATES)]
 
-    def _maps(self) -> tuple[Any, Any, Any]:
-        assert self.store.maps
-        return self.store.maps.synapses, self.store.maps.others, self.store.maps.fading
+    def whole(self) -> np.ndarray:
+        """As `Carrier.whole`."""
+        if self.store.made:
+            fade_between(self.every, self.known, self.store.made[0].fading)
+        return np.moveaxis(self.every[:, : self.days], 0, 1)
 
-    def _all(self, who: np.ndarray, *given: np.ndarray) -> list[np.ndarray]:
-        """Of all patients, so that compiled code sees one size only; 0 of those who are not asked about."""
-        found = [np.zeros(len(self.ever), x.dtype) for x in given]
-        for whole, x in zip(found, given, strict=True):
-            whole[who] = x
-        return found
+    def advance(
+        self, who: np.ndarray, day: np.ndarray, days: np.ndarray, since_d: np.ndarray, dose: Dose | None
+    ) -> dict[str, np.ndarray]:
+        """As `Carrier.advance`; without a dose there is nothing to do."""
+        if dose is None:
+            return {}
+        before = self._states(who, day)
+        gap_d = np.minimum(day - self.last_d[who], WHOLE_GAP_D)
+        peaks = np.empty((len(WATCHED), len(who)))
+        for number, at in self._alike(dose, gap_d):
+            made, mine = self.store.made[number], who[at]
+            self.ahead[:, :, mine] = mapped(made.synapses[..., mine], made.others[..., mine], before[:, at])
+            peaks[:, at] = [made.peaks[name][mine] for name in WATCHED]
+        for k in range(DAYS):
+            for state in range(len(STATES)):
+                self.every[state][day + k + 1, who] = self.ahead[k, state, who]
+            self.known[day + k + 1, who] = True
+        self.last_d[who] = day
+        felt = np.stack([dose.number, *dose.felt])
+        parts = self.batches.each(
+            who, lambda *some: jax.tree.map(np.asarray, _harms(self.store.parameters, *some)), peaks, felt
+        )
+        return jax.tree.map(lambda *x: np.concatenate(x)[: len(who)], *parts)
 
-    def _now(self, who: np.ndarray, since_d: np.ndarray) -> np.ndarray:
-        """The states of the brain today, [states, who]."""
-        if not self.ever.any():
+    def _alike(self, dose: Dose, gap_d: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Numbers of maps, and which of the sessions have each."""
+        kinds = np.stack([dose.phase, dose.amount, gap_d])
+        several, of = np.unique(kinds, axis=1, return_inverse=True)
+        for k, kind in enumerate(several.T.tolist()):
+            phase, amount, gap = kind
+            if tuple(kind) not in self.numbers:
+                self.numbers[phase, amount, gap] = self.store.number(self.share_of(int(phase), amount), int(gap))
+            yield self.numbers[phase, amount, gap], np.flatnonzero(of == k)
+
+    def _states(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """The five states of `session_map.STATES`, [states, who]."""
+        if not self.store.made:
             return np.zeros((5, len(who)))
-        (since,) = self._all(who, since_d)
-        return np.asarray(after(*self._maps(), self.which, self.before, since))[:, who] * self.ever[who]
-
-    def _harms(self, who: np.ndarray, dose: Dose) -> dict[str, np.ndarray]:
-        assert self.store.maps
-        lane = np.arange(len(self.ever))
-        peaks = {name: x[self.which, lane] for name, x in self.store.maps.peaks.items()}
-        found = _harms(self.store.parameters, peaks, self.store.patients, *self._all(who, dose.number, *dose.felt))
-        return {name: np.asarray(x)[who] for name, x in found.items()}
+        return after(self.ahead[..., who], self.store.made[0].fading[:, who], day - self.last_d[who])
 
 
 @compiled
-def _harms(peaks: Any, patients: Patients, number: Any, dissociation: Any, pressure: Any) -> dict[str, Any]:
-    return session_harms(AcuteHarm.from_evidence(), peaks, number, patients, dissociation, pressure)
+def _harms(patients: Patients, peaks: Any, felt: Any) -> dict[str, Any]:
+    peak: dict[str, Any] = dict(zip(WATCHED, peaks, strict=True))
+    return session_harms(AcuteHarm.from_evidence(), peak, felt[0], patients, felt[1], felt[2])

@@ -12,7 +12,7 @@ on nothing counts. A year of any calendar is then a product of a few such maps: 
 the price of simulating one. How far this is from the engine is measured in tests/course/test_session_map.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -25,7 +25,6 @@ from jax import Array, lax
 from euthymia import evidence
 from euthymia.brain.plasticity import LN2
 from euthymia.course.batch import BATCH, WATCHED, WIDE, bind, chain_of
-from euthymia.course.between import LONGEST_D, filled
 from euthymia.course.engine import Segments
 from euthymia.course.setting import Setting, Timing
 from euthymia.illness.depression import DAY_H
@@ -35,8 +34,6 @@ DAYS = 4
 """Days after a session that are mapped; later the brain fades freely."""
 WHOLE_GAP_D = 5
 """From a gap of so many days on, nothing of the drug is left that counts."""
-ROOM = 8
-"""Maps are stacked in multiples of so many."""
 STATES = ("functional", "labile", "consolidated", "over_block", "bdnf")
 BEFORE = np.array(
     [
@@ -50,27 +47,22 @@ and consolidated; each also after over-block, and after BDNF."""
 LEFT_OVER_BLOCK, LEFT_BDNF = 0.05, 0.02
 
 
-class Maps(NamedTuple):
-    """Maps of several sessions in the same patients.
+class Map(NamedTuple):
+    """Of one session in some patients.
 
-    synapses: [sessions, days, 3, 8, patients], the eight numbers above in that order: without anything left, and what
-    one unit of over-block and of BDNF before the session changes; others: [sessions, days, 5, patients], over-block
-    (what the session adds; what stays of it) and BDNF (what the session adds; by over-block; by BDNF);
+    synapses: [days, 3, 8, patients], the eight numbers above in that order: without anything left, and what one unit of
+    over-block and of BDNF before the session changes; others: [days, 5, patients], over-block (what the session adds;
+    what stays of it) and BDNF (what the session adds; by over-block; by BDNF);
     fading: rates per hour of functional, labile, consolidated, of consolidation, and of over-block, [5, patients];
-    peaks: of each watched signal within the session, [sessions, patients].
+    peaks: of each watched signal within the session, [patients]; left: modes of the drug at the end of each day,
+    [days, modes, patients].
     """
 
     synapses: np.ndarray
     others: np.ndarray
     fading: np.ndarray
     peaks: dict[str, np.ndarray]
-
-
-class Session(NamedTuple):
-    """share: of each entry of the template's dose, [entries, patients]; gap_d: whole days since the session before."""
-
-    share: np.ndarray
-    gap_d: int = WHOLE_GAP_D
+    left: np.ndarray
 
 
 @eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
@@ -119,53 +111,6 @@ def _run(
         return *found, jnp.stack([jnp.broadcast_to(x, (n,)) for x in fading]), peaks
 
 
-def session_maps(
-    setting: Setting,
-    timing: Timing,
-    patients: Patients,
-    sessions: Sequence[Session],
-    values: Mapping[str, float] | None = None,
-) -> Maps:
-    """The maps of some sessions in some patients. setting, timing: of a template of one session (`between.template`);
-    values: of uncertain parameters, by id, where they are not those of the evidence."""
-    n = len(patients)
-    known = {id: jnp.asarray(v) for id, v in (values or {}).items()}
-    parts = [
-        _of_batch(known, setting, timing, patients.take(k, min(k + BATCH, n)), sessions, k) for k in range(0, n, BATCH)
-    ]
-    return jax.tree.map(lambda *x: np.concatenate(x, axis=-1), *parts)
-
-
-def _of_batch(
-    known: Mapping[str, Array],
-    setting: Setting,
-    timing: Timing,
-    some: Patients,
-    sessions: Sequence[Session],
-    first: int,
-) -> Maps:
-    n, people = len(some), filled(some, BATCH)
-    rows = np.minimum(np.arange(BATCH), n - 1)
-    found = []
-    for session in sessions:
-        share = session.share[:, first + rows]
-        none = np.zeros_like(np.asarray(_rates(setting, people)))
-        states, modes, fading, peaks = _run(known, setting, timing, people, share, none)
-        if session.gap_d < WHOLE_GAP_D:
-            left = np.asarray(modes)[session.gap_d - 1 :: session.gap_d].sum(0)
-            states, _, fading, peaks = _run(known, setting, timing, people, share, left)
-        synapses, others = _numbers(np.asarray(states)[..., :n])
-        found.append(
-            Maps(synapses, others, np.asarray(fading)[:, :n], {k: np.asarray(x)[:n] for k, x in peaks.items()})
-        )
-    return Maps(
-        np.stack([m.synapses for m in found]),
-        np.stack([m.others for m in found]),
-        found[0].fading,
-        {name: np.stack([m.peaks[name] for m in found]) for name in WATCHED},
-    )
-
-
 @eqx.filter_jit
 def _rates(setting: Setting, patients: Patients) -> Array:
     return bind(setting, patients).rates
@@ -201,92 +146,91 @@ def _numbers(after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return synapses, others
 
 
-@jax.jit
-def after(synapses: Any, others: Any, fading: Any, which: Any, before: Any, days: Any) -> Array:
+def mapped(synapses: np.ndarray, others: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """The states of the brain on each of the `DAYS` after a session, [days, states, patients].
+
+    synapses, others: of this session, as in `Map`; before: the states before it, [states, patients].
+    """
+    f, s, c, q, b = before
+    plain, by_over_block, by_bdnf = np.moveaxis(synapses, 1, 0)
+    f0, ff, s0, ss, sc, c0, cs, cc = np.moveaxis(plain + by_over_block * q + by_bdnf * b, 1, 0)
+    q0, qq, b0, bq, bb = np.moveaxis(others, 1, 0)
+    now = f0 + ff * f, s0 + ss * s + sc * c, c0 + cs * s + cc * c, q0 + qq * q, b0 + bq * q + bb * b
+    return np.stack(now, axis=1)
+
+
+def after(ahead: np.ndarray, fading: np.ndarray, days: np.ndarray) -> np.ndarray:
     """The states of the brain some whole days after a session, [states, patients].
 
-    synapses, others, fading: as in `Maps`; which: the session [patients]; before: the states before it
-    [states, patients]; days: at least 1, [patients].
+    ahead: the states on the days after it, of `mapped`; fading: as in `Map`; days: at least 1, [patients].
     """
-    mapped = _mapped(synapses, others, which, before, jnp.clip(days, 1, DAYS))
-    return _faded(fading, mapped, DAY_H * jnp.maximum(days - DAYS, 0))
+    now = ahead[np.clip(days, 1, DAYS) - 1, :, np.arange(len(days))].T
+    late = np.flatnonzero(days > DAYS)
+    if len(late):
+        now[:3, late] = _faded(_left(fading[:, late], DAY_H * (days[late] - DAYS)), now[:3, late])
+        now[3, late] *= np.exp(-fading[4, late] * DAY_H * (days[late] - DAYS))
+        now[4, late] = 0.0  # BDNF is gone
+    return now
 
 
-def _mapped(synapses: Any, others: Any, which: Any, before: Any, days: Any) -> Array:
-    """The same up to `DAYS` after it."""
-    lane, day = jnp.arange(before.shape[1]), days - 1
-    plain, by_over_block, by_bdnf = jnp.moveaxis(synapses[which, day, :, :, lane], 0, -1)
-    f, s, c, q, b = before
-    f0, ff, s0, ss, sc, c0, cs, cc = plain + by_over_block * q + by_bdnf * b
-    q0, qq, b0, bq, bb = jnp.moveaxis(others[which, day, :, lane], 0, -1)
-    return jnp.stack([f0 + ff * f, s0 + ss * s + sc * c, c0 + cs * s + cc * c, q0 + qq * q, b0 + bq * q + bb * b])
+def _left(fading: np.ndarray, hours: Any) -> tuple[np.ndarray, ...]:
+    """Some hours later and without the drug: what is left of functional, labile and consolidated, and how much of
+    labile has become consolidated."""
+    functional, labile, consolidated, consolidation, _ = fading
+    kept, lasting = np.exp(-labile * hours), np.exp(-consolidated * hours)
+    gained = consolidation * (lasting - kept) / (labile - consolidated)
+    return np.exp(-functional * hours), kept, lasting, gained
 
 
-def _faded(fading: Any, now: Any, hours: Any) -> Array:
-    """Some hours later, without the drug; BDNF is gone."""
-    functional, labile, consolidated, consolidation, over_block = fading
-    f, s, c, q, b = now
-    kept, lasting = jnp.exp(-labile * hours), jnp.exp(-consolidated * hours)
-    gained = consolidation * s * (lasting - kept) / (labile - consolidated)
-    return jnp.stack(
-        [
-            f * jnp.exp(-functional * hours),
-            s * kept,
-            c * lasting + gained,
-            q * jnp.exp(-over_block * hours),
-            jnp.where(hours > 0, 0.0, b),
-        ]
-    )
+def _faded(left: tuple[np.ndarray, ...], now: np.ndarray) -> np.ndarray:
+    """Functional, labile and consolidated later. left: of `_left`."""
+    of_functional, of_labile, of_consolidated, gained = left
+    f, s, c = now
+    return np.stack([of_functional * f, of_labile * s, of_consolidated * c + gained * s])
 
 
-@jax.jit
-def days_after(synapses: Any, others: Any, fading: Any, which: Any, before: Any, since: Any, days: Any) -> Array:
-    """Functional, labile and consolidated on each of the days after `since`, [days, 3, patients], as far as the one who
-    goes farthest. since: whole days from the session to now; days: from now on; other arguments as in `after`."""
-    every = jnp.zeros((LONGEST_D + 1, 3, before.shape[1]))
-
-    def fading_day(k, at):
-        now, every = at
-        now = _faded(fading, now, DAY_H)
-        return now, every.at[k].set(now[:3])
-
-    def mapped_day(k, at):
-        now, every = fading_day(k, at)
-        mapped = _mapped(synapses, others, which, before, jnp.clip(since + k, 1, DAYS))
-        now = jnp.where(since + k <= DAYS, mapped, now)
-        return now, every.at[k].set(now[:3])
-
-    last = days.max()
-    now = after(synapses, others, fading, which, before, since), every
-    now = lax.fori_loop(1, jnp.minimum(last, DAYS) + 1, mapped_day, now)
-    return lax.fori_loop(DAYS + 1, last + 1, fading_day, now)[1]
+def fade_between(every: np.ndarray, known: np.ndarray, fading: np.ndarray) -> None:
+    """Fill in functional, labile and consolidated, [3, days, patients], on the days that are not `known`,
+    [days, patients]: each from the day before it."""
+    left = _left(fading, DAY_H)
+    for day in range(1, len(known)):
+        every[:, day] = np.where(known[day], every[:, day], _faded(left, every[:, day - 1]))
 
 
 class Store:
     """Maps of sessions in the same patients under the same parameters, made when first asked for.
 
-    setting, timing: of the template of a session; parameters: as in `course.between`.
+    setting, timing: of the template of a session (`between.template`); parameters: as in `course.between`; made: by
+    number.
     """
 
     def __init__(self, setting: Setting, timing: Timing, patients: Patients, parameters: Mapping[str, Any]):
-        self.setting, self.timing, self.patients, self.parameters = setting, timing, patients, parameters
+        self.setting, self.timing, self.patients = setting, timing, patients
+        self.parameters = {id: jnp.asarray(x) for id, x in parameters.items()}
         self.numbers: dict[tuple[bytes, int], int] = {}
-        self.made: list[Maps] = []
-        self.maps: Maps | None = None
+        self.made: list[Map] = []
 
     def number(self, share: np.ndarray, gap_d: int) -> int:
-        """Which of `maps` a session is, so many days after another. share: as in `Session`, of all patients."""
-        session = Session(share, min(gap_d, WHOLE_GAP_D))
-        key = blake2b(np.ascontiguousarray(share).tobytes()).digest(), session.gap_d
+        """Which of `made` a session is. share: of each entry of the template's dose, [entries, patients]; gap_d: whole
+        days since the session before."""
+        key = blake2b(np.ascontiguousarray(share).tobytes()).digest(), min(gap_d, WHOLE_GAP_D)
         if key not in self.numbers:
-            self.numbers[key] = len(self.numbers)
-            self.made.append(session_maps(self.setting, self.timing, self.patients, [session], self.parameters))
-            room = -len(self.made) % ROOM  # so that compiled code sees few sizes
-            several = [*self.made, *[self.made[-1]] * room]
-            self.maps = Maps(
-                np.concatenate([m.synapses for m in several]),
-                np.concatenate([m.others for m in several]),
-                self.made[0].fading,
-                {name: np.concatenate([m.peaks[name] for m in several]) for name in WATCHED},
-            )
+            left = None
+            if gap_d < WHOLE_GAP_D:
+                alone = self.made[self.number(share, WHOLE_GAP_D)]
+                left = alone.left[gap_d - 1 :: gap_d].sum(0)
+            made = self._made(share, left)
+            self.numbers[key] = len(self.made)
+            self.made.append(made)
         return self.numbers[key]
+
+    def _made(self, share: np.ndarray, left: np.ndarray | None) -> Map:
+        n, parts = len(self.patients), []
+        for first in range(0, n, BATCH):
+            rows = np.minimum(np.arange(first, first + BATCH), n - 1)
+            people = jax.tree.map(lambda x, rows=rows: np.asarray(x)[rows], self.patients)
+            fixed = self.parameters, self.setting, self.timing, people
+            before = left[:, rows] if left is not None else np.zeros_like(np.asarray(_rates(self.setting, people)))
+            states, modes, fading, peaks = jax.tree.map(np.asarray, _run(*fixed, share[:, rows], before))
+            parts.append(Map(*_numbers(states), fading, peaks, modes))
+        return jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., :n], *parts)

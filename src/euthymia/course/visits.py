@@ -17,7 +17,7 @@ from scipy.special import ndtr
 
 from euthymia import evidence
 from euthymia.course.batch import BATCH
-from euthymia.course.batches import Batches
+from euthymia.course.batches import Batches, Picked
 from euthymia.course.between import (
     LONGEST_D,
     SAME_STEPS_D,
@@ -32,7 +32,7 @@ from euthymia.course.between import (
     symptoms_by_look,
     ups_and_downs,
 )
-from euthymia.course.carry import ByEngine, ByMaps, Dose
+from euthymia.course.carry import LONG_AGO_D, AtRest, ByEngine, ByMaps, Carrier, Dose
 from euthymia.course.exposures import Exposures
 from euthymia.course.readings import IMPROVED, NORMAL
 from euthymia.course.session_map import Store
@@ -67,10 +67,6 @@ BY_DAY = (
 )
 OWN = ("own systolic", "own value")
 """Random numbers by day (or session), and of the patient."""
-
-
-NEVER_D = 10_000
-"""Stands for no session before."""
 
 
 class Visit(NamedTuple):
@@ -188,11 +184,12 @@ class _Group:
         self.illness = illness_of(patients.population)
         self.ratings = RATINGS[self.illness]
         self.batches = Batches(patients, pool, ruled.batch)
-        self.carrier: ByEngine | ByMaps | None = None
+        looks = len(ruled.whole.observe_h)
+        self.carrier: Carrier = AtRest(looks, len(kept_in(self.illness)), n)
         if ruled.kinds and store:
-            self.carrier = ByMaps(store, self._share_of)
+            self.carrier = ByMaps(store, self._share_of, self.batches, ruled.horizon_d)
         elif ruled.kinds:
-            self.carrier = ByEngine(ruled.setting, ruled.timing, ruled.parameters, self.batches)
+            self.carrier = ByEngine(ruled.setting, ruled.timing, ruled.parameters, self.batches, looks)
         fixed = ruled.parameters, ruled.setting
         own = self.batches.each(np.arange(n), lambda people: jax.tree.map(np.array, own_at_entry(*fixed, people)))
         self.own = {name: np.concatenate([some[name] for some in own])[:n] for name in own[0]}
@@ -209,7 +206,6 @@ class _Group:
         self.before: dict[str, np.ndarray] = {}
         self.baseline = {name: np.full(n, np.nan) for name in IMPROVED if name in self.ratings}
         self.responded = np.zeros(n)
-        self.brain = np.zeros((len(ruled.whole.observe_h), len(kept_in(self.illness)), n))
         self.given_on = np.zeros((ruled.horizon_d + 1, n), bool)
 
     def run(self, only: tuple[str, ...]) -> Found:
@@ -231,15 +227,8 @@ class _Group:
         return [far[since == days] for days in np.unique(since)]
 
     def _since_d(self, who: np.ndarray) -> np.ndarray:
-        """Whole days since the last session, at most `NEVER_D`."""
-        return np.minimum(self.since[0, who] / DAY_H, NEVER_D).astype(int)
-
-    def _keep(self, who: np.ndarray, days: np.ndarray, every: np.ndarray) -> None:
-        """The brain of these patients, at every look of so many days from now."""
-        a_day = self.ruled.a_day
-        for k in range(1, int(days.max()) * a_day + 1):
-            gone = np.flatnonzero(days * a_day >= k)
-            self.brain[self.day[who[gone]] * a_day + k, :, who[gone]] = every[k][:, gone].T
+        """Whole days since the last session, at most `LONG_AGO_D`."""
+        return np.minimum(self.since[0, who] / DAY_H, LONG_AGO_D).astype(int)
 
     def _see(self, who: np.ndarray) -> Visit:
         """Patients whose visit is due: seen and decided on; those who are given a dose go on to their next visit."""
@@ -248,12 +237,12 @@ class _Group:
         at = at[np.argsort(self._days_until_due(who[at]), kind="stable")]
         given = who[at]
         days = self._days_until_due(given)
-        if self.carrier and len(given):
+        if self.ruled.kinds and len(given):
             number, phase = (np.asarray(x, int)[at] for x in (visit.place.given, visit.decision.phase))
             felt = [self.z[f"{name} session"][number, given] for name in ("dissociation", "blood pressure")]
             share = self._shares(visit.mg[at], phase)
             dose = Dose(number, np.stack(felt), share, phase, np.asarray(visit.decision.dose)[at])
-            harms = self.carrier.advance(given, days, self._since_d(given), self._keep, dose)
+            harms = self.carrier.advance(given, self.day[given], days, self._since_d(given), dose)
             visit = self._in_session(visit, at, given, harms)
             self._crave(given, days)
         self.given_on[self.day[given], given] = True
@@ -268,12 +257,11 @@ class _Group:
 
     def _wait(self, alike: list[np.ndarray]) -> None:
         """Patients, alike within each of these, go on to their next visit, or as far as the engine goes."""
-        if self.carrier:
-            who = np.concatenate([np.pad(some, (0, -len(some) % self.ruled.batch), mode="edge") for some in alike])
-            self.carrier.advance(who, self._days_until_due(who), self._since_d(who), self._keep, None)
+        who = np.concatenate([np.pad(some, (0, -len(some) % self.ruled.batch), mode="edge") for some in alike])
+        self.carrier.advance(who, self.day[who], self._days_until_due(who), self._since_d(who), None)
         for who in alike:
             days = self._days_until_due(who)
-            if self.carrier:
+            if self.ruled.kinds:
                 self._crave(who, days)
             self._pass(who, days)
 
@@ -319,7 +307,7 @@ class _Group:
             lambda people, *known: jax.tree.map(np.asarray, readings(*fixed, people, *known)),
             DAY_H * day.astype(float),
             self.since[:, who],
-            self.brain[look, :, who].T,
+            self.carrier.now(who, day),
             z["moved"][day, who],
             {name: x[who] for name, x in self.own.items()},
             exposed.astype(float),
@@ -440,12 +428,12 @@ class _Group:
             """Of each patient, at every look from now on; beyond the horizon the last repeats and is not used."""
             return table[np.minimum(look, len(table) - 1), ..., who]
 
-        def work(people: Patients, rows: np.ndarray, *known: Any) -> None:
+        def work(people: Picked, rows: np.ndarray, *known: Any) -> None:
             own = {name: x[rows] for name, x in self.own.items()}
             for name, x in own_onward(*fixed, people, own, *known).items():
                 self.own[name][rows] = np.asarray(x)
 
-        ahead = {"brain": np.moveaxis(at(self.brain), 2, 1)}
+        ahead = {"brain": np.moveaxis(at(self.carrier.whole()), 2, 1)}
         if self.exposures:
             ahead["exposed"] = at(self.exposures.marks).astype(float)
         else:
@@ -464,14 +452,11 @@ class _Group:
 
         found: dict[str, np.ndarray] = {}
 
-        def work(
-            people: Patients, rows: np.ndarray, since: np.ndarray, brain: np.ndarray, exposed: Any, z: Any
-        ) -> None:
+        def work(people: Picked, rows: np.ndarray, since: np.ndarray, brain: np.ndarray, exposed: Any, z: Any) -> None:
             timing = replace(whole, since_session_h=since, exposed=exposed)
             known: Any = dict(zip(kept_in(self.illness), brain.transpose(1, 0, 2), strict=True))
-            symptoms = symptoms_by_look(self.ruled.parameters, self.ruled.setting, timing, people, z, known)
-            wanted = {name: x for name, x in (known | symptoms).items() if not only or name in only}
-            for name, x in wanted.items():
+            symptoms = symptoms_by_look(self.ruled.parameters, self.ruled.setting, timing, people, z, known, only)
+            for name, x in (symptoms if only else known | symptoms).items():
                 found.setdefault(name, np.empty((n, self.ruled.horizon_d + 1)))[rows] = np.asarray(x)[::a_day].T
 
         exposed = self.exposures.marks.astype(float) if self.exposures else None
@@ -481,7 +466,7 @@ class _Group:
             *(f"{pole} pole" for pole in POLES),
         )
         drawn = {name: self.z[name] for name in streams if name in self.z}
-        self.batches.each(np.arange(n), work, np.arange(n), since, self.brain, exposed, drawn)
+        self.batches.each(np.arange(n), work, np.arange(n), since, self.carrier.whole(), exposed, drawn)
         if self.exposures and self.ruled.protocol.exposure:
             found["exposures"] = self.exposures.by_day().T
         return found

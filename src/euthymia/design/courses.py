@@ -51,7 +51,7 @@ class Courses:
         with evidence.assume(world), ThreadPoolExecutor(1) as pool:
             for protocol in protocols:
                 ruled, _ = prepared(protocol, people.population, 7 * self.weeks, Variants())
-                ruled = replace(ruled, parameters=parameters)
+                ruled = replace(ruled, parameters=parameters, batch=len(people))
                 z = z or ruled.drawn(people, pool)
                 if ruled.kinds not in stores:
                     stores[ruled.kinds] = Store(ruled.setting, ruled.timing, people, parameters)

@@ -21,8 +21,8 @@ SHUFFLED = 40
 
 
 class Verdict(NamedTuple):
-    """By regimen. mean, low, high: of the gain over draws, 90 %; best: probability to be the best of those compared;
-    regret: what is lost on average by choosing it rather than whichever is best, in the unit of the gain."""
+    """By regimen. mean, low, high: of the gain over draws, 90 %; best: probability to be the best of those compared, in
+    a world that is not among the draws; regret: what is lost on average by choosing it rather than whichever is best, in the unit of the gain."""
 
     mean: np.ndarray
     low: np.ndarray
@@ -31,17 +31,22 @@ class Verdict(NamedTuple):
     regret: np.ndarray
 
 
-def verdict(gain: np.ndarray, seed: int = 1) -> Verdict:
-    """How the regimens compare. gain: [regimens, draws, patients].
+def verdict(gain: np.ndarray, seed: int = 1, among: int | None = None) -> Verdict:
+    """How the regimens compare. gain: [regimens, draws, patients]; among: how many were compared in all, where some
+    were dropped on the way.
 
     That there are few patients is part of the uncertainty: means are taken over populations resampled from them, the
-    same for every regimen.
+    same for every regimen. And that there are few draws: what is best in all of them need not be so in the next, so one
+    draw more is counted in which any regimen is as likely to be best. Without it, what was said to be surely the best
+    was so too seldom (tests/design/test_calibration.py).
     """
     means = resampled(gain, seed)
     best = means == means.max(0)
-    best = best / best.sum(0)  # the same twice is half the best each
+    best = (best / best.sum(0)).mean(1)  # the same twice is half the best each
+    draws = gain.shape[1]
+    best = (draws * best + 1 / (among or len(gain))) / (draws + 1)
     low, high = np.quantile(means, (0.05, 0.95), axis=1)
-    return Verdict(gain.mean((1, 2)), low, high, best.mean(1), (means.max(0) - means).mean(1))
+    return Verdict(gain.mean((1, 2)), low, high, best, (means.max(0) - means).mean(1))
 
 
 def resampled(gain: np.ndarray, seed: int = 1) -> np.ndarray:

@@ -108,7 +108,7 @@ class Design:
             row |= {
                 "keeps limits": None if at is None else bool(found.kept[at]),
                 "on the front": at is not None and bool(found.front[at]),
-                "best": 0.0 if able is None or not found.verdict else float(found.verdict.best[able]),
+                "best": float(found.best[k]),
                 "regret": None if able is None or not found.verdict else float(found.verdict.regret[able]),
                 "left the race": self.race.out.get(k),
                 "extrapolation": "; ".join(x.says for x in self.beyond[k]),

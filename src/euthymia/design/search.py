@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 from scipy.stats import beta
+from scipy.stats import t as student
 
 from euthymia.course.store import Parts
 from euthymia.design.aims import MEASURES, Aim, Limit
@@ -22,9 +23,12 @@ from euthymia.design.decision import Verdict, front, verdict
 from euthymia.trial.workers import each
 
 SURELY = 3.0
-"""Standard errors by which a difference is sure enough to drop a regimen."""
+"""Standard errors by which a mean is surely above or below a limit."""
+BEATEN = 0.99
+"""Probability with which another must do better in a world not yet seen for a regimen to be dropped."""
 FEWEST = 4
 """Draws of the parameters below which nothing is sure."""
+BEATEN_BY = "beaten by regimen"
 STAGES = ((0.2, 0.25), (0.5, 0.5), (1.0, 1.0))
 """Of the race: shares of the draws and of the patients."""
 BLOCKS = 4
@@ -200,19 +204,24 @@ def _drop(race: Race) -> None:
         for cost in costs:
             rivals &= cost >= cost[j] - 1e-9
         for i in np.flatnonzero(rivals):
-            by_draw, surely = _difference(aim[i] - aim[j])
-            if surely and (by_draw > 0).all():
-                race.out[int(k)] = f"beaten by regimen {left[i]}"
+            if _beaten(aim[i] - aim[j]):
+                race.out[int(k)] = f"{BEATEN_BY} {left[i]}"
                 break
 
 
-def _difference(apart: np.ndarray) -> tuple[np.ndarray, bool]:
-    """The mean difference under each draw, and whether it is surely above zero. apart: [draws, patients]."""
+def _beaten(apart: np.ndarray) -> bool:
+    """Whether a difference is above zero in a world not yet seen, with a probability of `BEATEN` at least. apart:
+    [draws, patients].
+
+    Differences are taken as normal over draws, of which so few were seen (hence Student's t), beside what so few
+    patients leave open.
+    """
     by_draw, by_patient = apart.mean(1), apart.mean(0)
-    if len(by_draw) < FEWEST:
-        return by_draw, False
-    error = np.sqrt(by_draw.var(ddof=1) / len(by_draw) + by_patient.var(ddof=1) / len(by_patient))
-    return by_draw, bool(by_draw.mean() > SURELY * error)
+    draws, patients = apart.shape
+    if draws < FEWEST or not (by_draw > 0).all():
+        return False
+    spread = np.sqrt(by_draw.var(ddof=1) * (1 + 1 / draws) + by_patient.var(ddof=1) / patients)
+    return bool(by_draw.mean() > student.ppf(BEATEN, draws - 1) * spread)
 
 
 def _sign(measure: str) -> float:
@@ -253,8 +262,10 @@ def _bound(share: float, patients: int, level: float) -> float:
 
 @dataclass(frozen=True)
 class Choice:
-    """table: one row per regimen that was followed to the end; front: which of them nothing beats; verdict: of those
-    that keep the limits, in their order `able`; chosen: number of the best on average, None where none keeps them."""
+    """left: regimens that were followed to the end; means: by measure, [left, draws]; kept: whether they keep the
+    limits; front: whether nothing beats them; verdict: of those that keep the limits, in their order `able`; best: of
+    every regimen the probability that it is, 0 where a limit is broken; chosen: number of the best on average, None
+    where none keeps the limits."""
 
     left: np.ndarray
     means: dict[str, np.ndarray]
@@ -262,6 +273,7 @@ class Choice:
     front: np.ndarray
     verdict: Verdict | None
     able: np.ndarray
+    best: np.ndarray
     chosen: int | None
 
 
@@ -276,11 +288,15 @@ def choice(race: Race, seed: int = 1) -> Choice:
     ]
     on_front = np.zeros(len(left), bool)
     on_front[kept] = front(np.array(qualities).T[kept])
-    able = left[kept]
+    able, best = left[kept], np.zeros(len(race.values[asked.aim.measure]))
     if not len(able):
-        return Choice(left, means, kept, on_front, None, able, None)
-    found = verdict(asked.aim.sign * race.of(asked.aim.measure, able), seed)
-    return Choice(left, means, kept, on_front, found, able, int(able[found.mean.argmax()]))
+        return Choice(left, means, kept, on_front, None, able, best, None)
+    beaten = [k for k, why in race.out.items() if why.startswith(BEATEN_BY)]
+    among = len(able) + len(beaten)
+    found = verdict(asked.aim.sign * race.of(asked.aim.measure, able), seed, among)
+    best[able] = found.best
+    best[beaten] = (1 - found.best.sum()) / max(len(beaten), 1)
+    return Choice(left, means, kept, on_front, found, able, best, int(able[found.mean.argmax()]))
 
 
 def nearest(race: Race) -> tuple[int, Limit, float] | None:

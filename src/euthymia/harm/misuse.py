@@ -11,7 +11,8 @@ is what is left of learning where every dose is given and watched. Nobody has me
 serve to compare what safeguards would catch and cost, never to say how often misuse happens.
 """
 
-import equinox as eqx
+from dataclasses import dataclass
+
 import numpy as np
 
 from euthymia import evidence
@@ -20,7 +21,8 @@ NEUTRAL, HALF_SCALE, MAXIMUM = 50.0, 50.0, 100.0
 WEEK_H = 168.0
 
 
-class Misuse(eqx.Module):
+@dataclass(frozen=True)
+class Misuse:
     """See the module for the equations; rates are per week at craving 1, times in hours."""
 
     s_ketamine_half: float

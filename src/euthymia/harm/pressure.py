@@ -4,13 +4,15 @@ systolic  = mean + between z_i + within z_it
 diastolic = mean_d + slope (systolic - mean) + within_d z_it
 """
 
-import equinox as eqx
+from dataclasses import dataclass
+
 import numpy as np
 
 from euthymia import evidence
 
 
-class RestingPressure(eqx.Module):
+@dataclass(frozen=True)
+class RestingPressure:
     """mmHg, of people who come for treatment."""
 
     systolic_mean: float

@@ -1,11 +1,12 @@
 """Whether patients come when they are due."""
 
-import equinox as eqx
+from dataclasses import dataclass
 
 from euthymia import evidence
 
 
-class Adherence(eqx.Module):
+@dataclass(frozen=True)
+class Adherence:
     """missed_visit: share of visits after the first session that a patient misses; returns_after: hours until one who
     did is seen again."""
 

@@ -378,8 +378,9 @@ def _onward(t: Table, place: Place, start_h: Any, number: Any, over: Any) -> tup
 def _after(t: Table, place: Place, gap_h: np.ndarray) -> tuple[np.ndarray, Place]:
     """Hours from a session that is given until the next is due, and which that is."""
     phase, number = np.asarray(place.phase, int), np.asarray(place.number, int) + 1
-    start = np.asarray(place.time_h, float) + np.where(t.gaps[phase] > 0, gap_h, 0.0)
-    over = (number > t.sessions[phase]) | (start >= t.until_h[phase]) | (t.gaps[phase] == 0)
+    # a phase of one session has no gap: where that was late, what follows still waits a day
+    start = np.asarray(place.time_h, float) + np.where(t.gaps[phase] > 0, gap_h, RETRY_H)
+    over = (number > t.sessions[phase]) | (start >= t.until_h[phase])
     given = replace(place, given=np.asarray(place.given) + 1, ended=np.full(np.shape(phase), -1))
     return _onward(t, given, start, number, over)
 

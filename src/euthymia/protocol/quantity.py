@@ -7,7 +7,7 @@ mistake, and body weight is a dimension of its own: a milligram per kilogram is 
 import math
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 _UNITS = (
@@ -85,11 +85,16 @@ def parse(text: object, kind: str) -> Quantity:
 
     Raises ValueError with one sentence when it is no quantity, its unit is unknown or its dimension wrong.
     """
+    if not isinstance(text, str):
+        raise ValueError(f"expected {KINDS[kind][1]}")
+    return _read(text, kind)
+
+
+@lru_cache(4096)  # a rule's limit is read at every visit
+def _read(text: str, kind: str) -> Quantity:
     import pint
 
     targets, allowed = KINDS[kind]
-    if not isinstance(text, str):
-        raise ValueError(f"expected {allowed}")
     shown = text if len(text) <= 60 else text[:57] + "..."
     match = _SHAPE.fullmatch(text[:100]) if text.isprintable() else None
     if match is None:
