@@ -29,7 +29,7 @@ def found(more_in_the_heavy: float):
 def test_a_regimen_that_is_better_in_some_is_found_there_and_nowhere_else():
     groups = found(3.0)
     heavy = next(g for name, g in groups.items() if name.endswith("kg and over"))
-    assert heavy.best == 1 and heavy.differs and heavy.probability is not None and heavy.probability > 0.95
+    assert heavy.best == 1 and heavy.differs and heavy.probability is not None and heavy.probability > 0.9
     assert heavy.gain is not None and abs(heavy.gain - 3) < 0.6
     light = next(g for name, g in groups.items() if name.startswith("below") and name.endswith("kg"))
     assert light.best == 0 and not light.differs and light.gain == 0

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import norm
 
 from euthymia.design.aims import Aim
-from euthymia.design.search import Choice, Race
+from euthymia.design.search import BEATEN_BY, Choice, Race
 from euthymia.design.space import Regimen, Space
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
 from euthymia.protocol import Protocol, schedule
@@ -114,7 +114,7 @@ def next_trial(
     if choice.chosen is None or choice.verdict is None:
         return None
     aim = race.asked.aim
-    beaten = [k for k, why in race.out.items() if why.startswith("beaten")]
+    beaten = [k for k, why in race.out.items() if why.startswith(BEATEN_BY)]
     beaten.sort(key=lambda k: -aim.sign * race.means(aim.measure, [k]).mean())
     rivals = [("usual regimen", usual)] if usual is not None else []
     rivals += [("runner-up", k) for k in (*choice.able[np.argsort(-choice.verdict.mean)].tolist(), *beaten)]

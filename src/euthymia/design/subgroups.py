@@ -7,7 +7,7 @@ import numpy as np
 
 from euthymia.course.difference import SEVERE_MADRS
 from euthymia.design.decision import resampled, verdict
-from euthymia.design.search import Choice, Race
+from euthymia.design.search import BEATEN_BY, Choice, Race
 from euthymia.patient.population import Patients
 
 FEWEST_PATIENTS = 50
@@ -45,6 +45,7 @@ def subgroups(race: Race, choice: Choice, people: Patients, seed: int = 1) -> tu
         return ()
     gain = race.asked.aim.sign * race.of(race.asked.aim.measure, choice.able)
     overall = int(np.flatnonzero(choice.able == choice.chosen)[0])
+    among = len(choice.able) + sum(why.startswith(BEATEN_BY) for why in race.out.values())
     found = []
     for name, mask in _groups(people):
         n = int(mask.sum())
@@ -54,7 +55,7 @@ def subgroups(race: Race, choice: Choice, people: Patients, seed: int = 1) -> tu
             found.append(Subgroup(name, n))
             continue
         inside = gain[:, :, mask]
-        said = verdict(inside, seed)
+        said = verdict(inside, seed, among)
         best = int(said.mean.argmax())
         mine, usual = resampled(inside[[best, overall]], seed)
         low, high = (float(x) for x in np.quantile(mine - usual, (0.05, 0.95)))

@@ -122,7 +122,7 @@ def _worth_of(found: Design, trial: NextTrial) -> str:
     return (
         f"To know that difference exactly would be worth {_number(trial.worth, found.asked.aim.measure)} on average."
         if trial.worth > 0
-        else "In no world of this model is the other better, so that it would test the model rather than the choice."
+        else f"In none of {found.draws} worlds is the other better, so that it would test the model, not the choice."
     )
 
 
