@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from euthymia.design.aims import MEASURES, Lived, aim, contradictory, limit
+from euthymia.design.aims import MEASURES, Lived, aim, contradictory, limit, prices
 from euthymia.errors import UserError
 
 
@@ -38,7 +38,7 @@ def test_a_measure_is_what_it_says(measure, scores, expected):
 
 def test_every_measure_says_what_it_is_and_gives_one_number_a_patient():
     for name, measure in MEASURES.items():
-        assert measure.says and measure.of(lived(WELL, WELL)).shape == (2,), name
+        assert measure.says and (name == "cost" or measure.of(lived(WELL, WELL)).shape == (2,)), name
 
 
 def test_limits_are_read_as_written():
@@ -77,3 +77,28 @@ def test_limits_that_cannot_both_hold_are_named():
     both = [limit("visits at most 10"), limit("visits at least 20")]
     assert "cannot both hold" in str(contradictory(both))
     assert contradictory([limit("visits at most 20"), limit("visits at least 10")]) is None
+
+
+def test_cost_is_what_visits_and_sessions_cost_at_the_prices_given():
+    given = prices(["visit=150", "session=400.5"])
+    assert given and given.cost(np.array([10.0, 0.0]), np.array([8.0, 0.0])).tolist() == [4704.0, 0.0]
+    assert prices([]) is None and limit("cost at most 9000").value == 9000.0
+    only = prices(["visit=150"])
+    assert only and only.session == 0
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["nurse=3"], "has no price here"),
+        (["visit"], "is not a price"),
+        (["visit=150 EUR"], "is not a price"),
+        (["visit=-1"], "is not a price"),
+        (["visit=1", "visit=2"], "priced twice"),
+        (["visit=0"], "above 0"),
+    ],
+)
+def test_bad_prices_are_one_sentence(texts, said):
+    with pytest.raises(UserError, match=said) as error:
+        prices(texts)
+    assert "\n" not in str(error.value)

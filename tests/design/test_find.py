@@ -13,6 +13,8 @@ from euthymia.errors import UserError
 from euthymia.patient import draw
 from euthymia.protocol import load
 from euthymia.report.design import answer, page
+from euthymia.trial.plan import load_plan
+from euthymia.trial.run import run
 
 PROTOCOL = "ketamine-iv-maintenance"
 VARY = ["dose=0.25, 0.5, 0.75 mg/kg"]
@@ -27,7 +29,7 @@ def found():
 def test_courses_by_maps_are_those_of_the_engine_under_rules():
     protocol = load(PROTOCOL)
     people = draw(protocol.population, 60, 3)
-    (mine,) = Courses((protocol,), people, ({},), 8, ()).lived([protocol], people, {})
+    (mine,) = Courses((protocol,), people, ({},), 8, ()).lived([protocol], people, [{}])
     course = follow_rules(protocol, people, 8)
     assert np.abs(mine.madrs - course.values["MADRS"]).max() < 0.05  # a rating is in whole points
     given = course.ledger.filter(pl.col("action") == "give").group_by("patient").len().sort("patient")
@@ -43,8 +45,11 @@ def test_a_world_changes_what_patients_go_through_as_its_parameters_say():
     people = draw(protocol.population, 60, 3)
     courses = Courses((protocol,), people, ({},), 4, ())
     for id, value in (("depression.gain", 0.0), ("synapses.growth_rate", 0.0), ("background.early_open_label", 0.0)):
-        usual, other = (courses.lived([protocol], people, w)[0].madrs.mean() for w in ({}, {id: value}))
-        assert other > usual + 0.1, id
+        (both,) = courses.lived([protocol], people, [{id: evidence.value(id)}, {id: value}])
+        usual, other = both.madrs.reshape(2, len(people), -1)
+        assert other.mean() > usual.mean() + 0.1, id
+        (alone,) = courses.lived([protocol], people, [{id: value}])
+        np.testing.assert_allclose(other, alone.madrs, rtol=1e-12)
         assert evidence.value(id) > 0
 
 
@@ -60,11 +65,40 @@ def test_more_drug_helps_more_and_the_limit_is_kept(found):
 def test_everything_is_written_and_the_winner_can_be_loaded(found, tmp_path):
     found.save(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {
-        "regimens.csv", "worth.csv", "refused.csv", "provenance.json", f"{PROTOCOL}-found.yaml"
+        "regimens.csv", "subgroups.csv", "worth.csv", "refused.csv", "provenance.json",
+        f"{PROTOCOL}-found.yaml", f"{PROTOCOL}-runner-up.yaml", f"{PROTOCOL}-trial.yaml",
     }  # fmt: skip
     made = load(tmp_path / f"{PROTOCOL}-found.yaml")
     assert made.status == "research only"
     assert made.drug and found.chosen and str(made.drug.dose) == found.chosen.chosen["dose"]
+
+
+def test_the_trial_it_asks_for_is_carried_out_as_it_stands_wherever_its_folder_lies(found, tmp_path, monkeypatch):
+    found.save(tmp_path / "design")
+    (tmp_path / "design").rename(tmp_path / "moved")
+    monkeypatch.chdir("/")
+    file = tmp_path / "moved" / f"{PROTOCOL}-trial.yaml"
+    plan = load_plan(file)
+    assert plan.patients == found.next_trial.patients and [a.arm for a in plan.arms] == ["found regimen", "runner-up"]
+    file.write_text(file.read_text().replace(f"patients: {plan.patients}", "patients: 24"))
+    table = run(load_plan(file), 2, 1).power()
+    assert table["endpoint"].to_list() == [f"remission at {found.next_trial.week} weeks", table["endpoint"][1]]
+    assert table["estimate"].is_finite().all()
+
+
+def test_people_like_one_patient_and_prices_go_through_the_whole_search(tmp_path):
+    asked = SMALL | {"patients": 100, "draws": 2, "weeks": 2}
+    like = "weight 82 kg, age 71, failed trials 4, MADRS 34"
+    found = find(PROTOCOL, ["dose=0.25, 0.5 mg/kg"], patient=like, prices=["visit=150", "session=400"], **asked)
+    table = found.table()
+    given = table["cumulative ketamine"].to_numpy() / (82 * np.array([0.25, 0.5]))  # sessions
+    np.testing.assert_allclose(table["cost"], 150 * table["visits"].to_numpy() + 400 * given, rtol=1e-5)
+    said, html = " ".join(answer(found)), page(found)
+    for text in (said, html):
+        assert like in text and "forecast for people like this" in text and "age 71 years lies outside" in text
+    assert found.next_trial is None
+    found.save(tmp_path)
+    assert not list(tmp_path.glob("*-trial.yaml"))
 
 
 def test_the_page_says_the_result_how_sure_and_that_a_clinician_decides(found):
@@ -83,6 +117,11 @@ def test_the_page_says_the_result_how_sure_and_that_a_clinician_decides(found):
         ({"patients": 10}, "patients must be between"),
         ({"draws": 1}, "draws must be between"),
         ({"weeks": 1000}, "weeks must be between"),
+        ({"maximise": None, "minimise": "cost"}, "cost needs prices"),
+        ({"burdens": ["cost"]}, "cost needs prices"),
+        ({"prices": ["nurse=3"]}, "has no price here"),
+        ({"patient": "tall"}, "is not understood"),
+        ({"patient": "failed trials 1"}, "at least 2 failed trials"),
     ],
 )
 def test_bad_requests_are_one_sentence(asked, said):

@@ -113,9 +113,9 @@ def test_another_protocol_can_be_compared_and_different_designs_are_said(seen):
     assert "designs differ" in seen.page.locator("#warnings").inner_text()
 
 
-def test_curves_beyond_any_trial_are_marked_where_they_are(seen):
+def test_curves_beyond_any_study_are_marked_where_they_are(seen):
     said = seen.page.locator("#beyond")
-    assert "from week 4 on" in said.inner_text() and seen.page.locator("#madrs rect.beyond").count() == 1
+    assert "from week 8 on" in said.inner_text() and seen.page.locator("#madrs rect.beyond").count() == 1
     seen.page.select_option("#protocol", "spravato-trd-84")
     seen.page.wait_for_function("() => document.querySelector('#title').textContent.includes('sketamine')")
     seen.settle()

@@ -10,6 +10,7 @@ from euthymia.design.decision import perfect, worth
 from euthymia.design.find import Design
 from euthymia.design.search import Asked, Part, choice, patients_of, search
 from euthymia.design.space import space
+from euthymia.patient import draw
 from euthymia.protocol import load
 from euthymia.trial.analysis import Outcomes, analyse
 from euthymia.trial.document import KIND
@@ -140,6 +141,7 @@ def made_up_design(patients: int = 200, draws: int = 8, weeks: int = 12) -> Desi
     provenance = Provenance(protocol.name, "", "0" * 64, protocol.population, patients, 1, {}, {}, (), "0")
     known = worth(means, {"depression.gain": level})
     usual = next(r.number for r in found.regimens if tuple(r.chosen.values()) == ("0.5 mg/kg", "1 week", "on"))
+    people = draw(protocol.population, patients, 1)
     return Design(
-        protocol, found, asked, race, chosen, usual, known, perfect(means), weeks, patients, draws, provenance
+        protocol, found, asked, race, chosen, usual, known, perfect(means), weeks, patients, draws, provenance, people
     )

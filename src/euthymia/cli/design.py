@@ -30,6 +30,12 @@ def design(
     burden: Annotated[
         list[str] | None, typer.Option(help="What is weighed against the aim; by default ketamine and visits.")
     ] = None,
+    patient: Annotated[
+        str | None, typer.Option(help='Only people like one: "weight 82 kg, age 71, failed trials 4, MADRS 34, woman".')
+    ] = None,
+    price: Annotated[
+        list[str] | None, typer.Option(help='For the cost: "visit=150" and "session=400", in a currency of yours.')
+    ] = None,
     patients: Annotated[int, typer.Option("--patients", "-n", help="Virtual patients, the same in all.")] = 1000,
     draws: Annotated[int, typer.Option(help="Worlds: draws of the parameters, each with a clinic of its own.")] = 20,
     weeks: Annotated[int, typer.Option(help="Horizon.")] = 52,
@@ -54,6 +60,8 @@ def design(
             minimise=minimise,
             subject_to=subject_to or (),
             burdens=burden,
+            patient=patient,
+            prices=price or (),
             patients=patients,
             draws=draws,
             weeks=weeks,
@@ -65,4 +73,7 @@ def design(
         )
     print("\n\n".join((*answer(found), front_text(found, SHOWN), DISCLAIMER)))
     folder = found.save(out)
+    trial = next((name for name in found.documents() if name.endswith("-trial.yaml")), None)
+    if trial:
+        print(f"\nThe trial that would tell: euthymia trial power {folder / trial}")
     print(f"\nPage:  {found.report(out / 'index.html')}\nData:  {folder}/   {time.perf_counter() - started:.1f} s")

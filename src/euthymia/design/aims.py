@@ -18,6 +18,7 @@ from euthymia.protocol.quantity import parse
 from euthymia.protocol.rules import near
 
 WELL_AGAIN = RESPONSE_PERCENT / 100
+NEEDS_PRICES = "cost needs prices; give --price visit=A and --price session=B."
 
 
 class Lived(NamedTuple):
@@ -69,6 +70,10 @@ def _to_relapse(lived: Lived) -> np.ndarray:
     ill[:, -7:] = False
     later = ill & (np.arange(days) > first[:, None])
     return np.where(later.any(1), later.argmax(1), days - 1) - first
+
+
+def _unpriced(lived: Lived) -> np.ndarray:
+    raise UserError(NEEDS_PRICES)
 
 
 def _percent(x: np.ndarray) -> np.ndarray:
@@ -128,7 +133,44 @@ MEASURES: dict[str, Measure] = {
         "less", "%", "percent", "patients in whom simulated misuse begins; its hazard is assumed",
         lambda x: _percent(np.isfinite(x.misuse_d)), assumed=True,
     ),
+    "cost": Measure(
+        "less", "", "cost", "prices times visits and sessions, in the currency of the prices; not discounted",
+        _unpriced,
+    ),
 }  # fmt: skip
+
+
+class Prices(NamedTuple):
+    """What one visit costs, those without a dose among them, and what a session given costs beside it: in one currency,
+    of one year and seen from whoever pays, as whoever asks has chosen; there are no default prices."""
+
+    visit: float
+    session: float
+
+    def cost(self, visits: np.ndarray, sessions: np.ndarray) -> np.ndarray:
+        """By patient."""
+        return self.visit * visits + self.session * sessions
+
+    def __str__(self) -> str:
+        return f"{self.visit:g} per visit and {self.session:g} more per session with a dose"
+
+
+def prices(texts: Sequence[str]) -> Prices | None:
+    """Prices, as "visit=150" and "session=400"; None without any, and what is not named costs nothing. Raises UserError
+    for anything else."""
+    given: dict[str, float] = {}
+    for text in texts:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if name not in Prices._fields:
+            raise UserError(f'--price "{text}": {name!r} has no price here; allowed: visit=A and session=B.')
+        if name in given:
+            raise UserError(f"--price: {name} is priced twice.")
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,4})?", value):
+            raise UserError(f'--price "{text}": "{value}" is not a price; write a number such as {name}=150.')
+        given[name] = float(value)
+    if given and not any(given.values()):
+        raise UserError("--price: a price must be above 0.")
+    return Prices(given.get("visit", 0.0), given.get("session", 0.0)) if given else None
 
 
 class Aim(NamedTuple):
@@ -165,7 +207,7 @@ class Limit(NamedTuple):
 
 COMPARISONS = ("above", "at least", "below", "at most")
 CHANCE = re.compile(r"P\(\s*(.+?)\s*\)\s*<\s*([0-9.]+)\s*%")
-BARE = {"days": "days", "visits": "visits"}
+BARE = ("days", "visits", "cost")
 
 
 def aim(text: str, better: Literal["more", "less"]) -> Aim:

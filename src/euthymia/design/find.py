@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,24 @@ import polars as pl
 from euthymia.course.result import Provenance, evidence_hash, release
 from euthymia.course.simulate import MAXIMUM_WEEKS
 from euthymia.course.store import Parts, write_whole
-from euthymia.design.aims import MEASURES, aim, contradictory, limit
+from euthymia.design.aims import MEASURES, NEEDS_PRICES, Prices, aim, contradictory, limit
+from euthymia.design.aims import prices as read_prices
 from euthymia.design.courses import CURVES, Courses
 from euthymia.design.decision import Worth, perfect, worth
-from euthymia.design.search import Asked, Choice, Race, choice, nearest, search
+from euthymia.design.extrapolation import Beyond, beyond
+from euthymia.design.next_trial import NextTrial, next_trial
+from euthymia.design.patient import known as known_of
+from euthymia.design.patient import people_like
+from euthymia.design.search import Asked, Choice, Part, Race, Values, choice, nearest, search
 from euthymia.design.space import Regimen, Space, space
+from euthymia.design.subgroups import Subgroup, subgroups
 from euthymia.design.worlds import levels, worlds
 from euthymia.errors import UserError
 from euthymia.patient import draw
-from euthymia.patient.population import illness_of
+from euthymia.patient.population import Patients, illness_of
 from euthymia.protocol import Protocol, load
 from euthymia.protocol.loader import fingerprint
+from euthymia.protocol.rules import near
 from euthymia.protocol.writer import to_yaml
 
 LEAST_PATIENTS, MOST_PATIENTS = 100, 20_000
@@ -36,7 +44,8 @@ BURDENS = ("cumulative ketamine", "visits")
 @dataclass(frozen=True)
 class Design:
     """What a search found. usual: number of the regimen that is the protocol as it stands, None where it is not among
-    them; worth: of each uncertain parameter, the most first."""
+    them; worth: of each uncertain parameter, the most first; people: who was followed; like: what is known of the
+    patient whom they are all like, as asked, or None; prices: behind the cost, where there are any."""
 
     protocol: Protocol
     space: Space
@@ -50,15 +59,41 @@ class Design:
     patients: int
     draws: int
     provenance: Provenance
+    people: Patients
+    like: str | None = None
+    prices: Prices | None = None
 
     @property
     def chosen(self) -> Regimen | None:
         """The regimen that is best on average among those that keep the limits."""
         return None if self.choice.chosen is None else self.space.regimens[self.choice.chosen]
 
+    @cached_property
+    def beyond(self) -> tuple[tuple[Beyond, ...], ...]:
+        """Where each regimen lies outside what was tried."""
+        return tuple(beyond(r.protocol, self.weeks) for r in self.space.regimens)
+
+    @cached_property
+    def subgroups(self) -> tuple[Subgroup, ...]:
+        """Which regimen is best in whom."""
+        return subgroups(self.race, self.choice, self.people, self.provenance.seed)
+
+    @cached_property
+    def next_trial(self) -> NextTrial | None:
+        """The trial that would tell the regimen found from the usual one; None in people like one patient, who are no
+        population that a trial could enrol."""
+        if self.like is not None:
+            return None
+        return next_trial(self.protocol, self.space, self.race, self.choice, self.usual, self.weeks)
+
     def table(self) -> pl.DataFrame:
         """One row per regimen: what was chosen, the mean of every measure with 90 % over worlds, whether it keeps the
-        limits, is on the front, how probably it is the best, the regret, and why it left the race if it did."""
+        limits, is on the front, how probably it is the best, the regret, why it left the race if it did, and where it
+        lies outside what was tried."""
+        return self._table
+
+    @cached_property
+    def _table(self) -> pl.DataFrame:
         rows = []
         found, left = self.choice, self.choice.left.tolist()
         for regimen in self.space.regimens:
@@ -76,6 +111,7 @@ class Design:
                 "best": float(found.best[k]),
                 "regret": None if able is None or not found.verdict else float(found.verdict.regret[able]),
                 "left the race": self.race.out.get(k),
+                "extrapolation": "; ".join(x.says for x in self.beyond[k]),
             }
             rows.append(row)
         return pl.DataFrame(rows, infer_schema_length=None)
@@ -88,47 +124,96 @@ class Design:
         """The text of the chosen regimen as a document of its own. Raises UserError where nothing was chosen."""
         if not self.chosen:
             raise UserError("no regimen keeps every limit, so there is no document to write.")
+        return self._as_document(self.chosen, name, "Found")
+
+    def _as_document(self, regimen: Regimen, name: str, how: str) -> str:
         most = "most" if self.asked.aim.better == "more" else "least"
-        made = self.chosen.protocol.model_dump(mode="json", by_alias=True, exclude_none=True)
+        whom = f"virtual patients ({self.like})" if self.like else "virtual patients"
+        made = regimen.protocol.model_dump(mode="json", by_alias=True, exclude_none=True)
         made |= {
             "protocol": name,
-            "title": f"{self.protocol.title}: {self.chosen}",
+            "title": f"{self.protocol.title}: {regimen}",
             "version": "0.1.0",
             "status": "research only",
             "summary": (
-                f"Found by a search over {len(self.space.regimens)} regimens in virtual patients for the {most} "
+                f"{how} by a search over {len(self.space.regimens)} regimens in {whom} for the {most} "
                 f"{self.asked.aim.measure}; no trial has tested it. A proposal for research; a clinician decides."
             ),
         }
         return to_yaml(Protocol.model_validate(made))
 
+    def documents(self) -> dict[str, str]:
+        """By name of the file: the regimen that was found as a protocol, and where there is a trial to be made of it
+        the protocol of its rival and the trial."""
+        if not self.chosen:
+            return {}
+        stem = self.protocol.name[:40].rstrip("-.")
+        found, trial = f"{stem}-found", self.next_trial
+        texts = {f"{found}.yaml": self.winner(found)}
+        if trial:
+            other = f"{stem}-{trial.rival.replace(' ', '-').removesuffix('-regimen')}"
+            usual = trial.rival == "usual regimen"
+            texts[f"{other}.yaml"] = (
+                to_yaml(self.protocol) if usual else self._as_document(trial.against, other, "Runner-up")
+            )
+            about = (
+                f"From a search over {len(self.space.regimens)} regimens of {self.protocol.name} for "
+                f"{self.asked.aim.measure} over {self.weeks} weeks."
+            )
+            texts[f"{stem}-trial.yaml"] = trial.plan(
+                f"{stem}-trial", self.protocol, (f"{found}.yaml", f"{other}.yaml"), about
+            )
+        return texts
+
     def save(self, folder: str | Path) -> Path:
-        """Write regimens.csv, worth.csv, refused.csv, provenance.json and, where there is one, the chosen protocol."""
+        """Write regimens.csv, subgroups.csv, worth.csv, refused.csv, provenance.json and `documents`."""
         where = Path(folder)
-        table = self.table()
-        write_whole(where / "regimens.csv", lambda p: table.write_csv(p))
-        known = pl.DataFrame([w._asdict() for w in self.worth]) if self.worth else pl.DataFrame({"parameter": []})
-        write_whole(where / "worth.csv", lambda p: known.write_csv(p))
-        refused = pl.DataFrame([{**chosen, "because": why} for chosen, why in self.space.refused] or {"because": []})
-        write_whole(where / "refused.csv", lambda p: refused.write_csv(p))
-        if self.chosen:
-            name = f"{self.protocol.name}-found"[:60]
-            text = self.winner(name)
-            write_whole(where / f"{name}.yaml", lambda p: p.write_text(text, encoding="utf-8"))
+        tables = {
+            "regimens": self.table(),
+            "subgroups": _frame([g._asdict() for g in self.subgroups], "name"),
+            "worth": _frame([w._asdict() for w in self.worth], "parameter"),
+            "refused": _frame([{**chosen, "because": why} for chosen, why in self.space.refused], "because"),
+        }
+        for name, table in tables.items():
+            write_whole(where / f"{name}.csv", table.write_csv)
         facts = asdict(self.provenance) | {
             "weeks": self.weeks,
             "worlds": self.draws,
             "aim": {"maximise" if self.asked.aim.better == "more" else "minimise": self.asked.aim.measure},
             "limits": [x.text for x in self.asked.limits],
             "burdens": list(self.asked.burdens),
+            "patient": self.like,
+            "prices": self.prices and self.prices._asdict(),
         }
-        text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
-        write_whole(where / "provenance.json", lambda p: p.write_text(text, encoding="utf-8"))
+        texts = self.documents() | {"provenance.json": json.dumps(facts, indent=2, ensure_ascii=False) + "\n"}
+        for name, text in texts.items():
+            write_whole(where / name, _writing(text))
         return where
 
     def report(self, path: str | Path) -> Path:
         """Write the HTML page of this search."""
         return import_module("euthymia.report.design").write_design(self, Path(path))
+
+
+def _frame(rows: list[dict[str, Any]], column: str) -> pl.DataFrame:
+    """Rows as a table, which has this one column where there are none."""
+    return pl.DataFrame(rows or {column: []}, infer_schema_length=None)
+
+
+def _writing(text: str) -> Callable[[Path], Any]:
+    return lambda part: part.write_text(text, encoding="utf-8")
+
+
+@dataclass(frozen=True, eq=False)
+class Priced:
+    """Courses with what they cost."""
+
+    courses: Courses
+    prices: Prices
+
+    def __call__(self, part: Part) -> Values:
+        found = self.courses(part)
+        return {**found, "cost": self.prices.cost(found["visits"], found["sessions"])}
 
 
 def find(
@@ -139,6 +224,8 @@ def find(
     minimise: str | None = None,
     subject_to: Sequence[str] = (),
     burdens: Sequence[str] | None = None,
+    patient: str | None = None,
+    prices: Sequence[str] = (),
     patients: int = 1000,
     draws: int = 20,
     weeks: int = 52,
@@ -152,12 +239,16 @@ def find(
 
     vary: as `design.space.varied` reads them; maximise or minimise: a measure (`design.aims.MEASURES`), by default the
     days in remission; subject_to: limits, as `design.aims.limit` reads them; burdens: measures beside the aim on the
-    front; patients: virtual patients, the same for every regimen; draws: worlds; out: folder where finished parts are
+    front; patient: what is known of one, as `design.patient.known` reads it, whom all virtual patients are then like;
+    prices: as `design.aims.prices` reads them, of which the cost is then a burden;
+    patients: virtual patients, the same for every regimen; draws: worlds; out: folder where finished parts are
     kept, so that a search that was stopped goes on.
     Raises UserError, in one sentence, for what cannot be asked or done.
     """
     document = protocol if isinstance(protocol, Protocol) else load(protocol)
-    asked = _asked(maximise, minimise, subject_to, burdens)
+    priced = read_prices(prices)
+    asked = _asked(maximise, minimise, subject_to, burdens, priced)
+    like = known_of(patient) if patient is not None else None
     if not LEAST_PATIENTS <= patients <= MOST_PATIENTS:
         raise UserError(f"patients must be between {LEAST_PATIENTS} and {MOST_PATIENTS:,}, got {patients}.")
     if not 1 <= weeks <= MAXIMUM_WEEKS:
@@ -165,9 +256,12 @@ def find(
     if illness_of(document.population) != "depression":
         raise UserError(f"regimens are searched in depression so far; {document.name} is for {document.indication}.")
     found = space(document, vary)
-    people = draw(document.population, patients, seed)
+    population = document.population
+    people = people_like(like, population, patients, seed) if like else draw(population, patients, seed)
     chosen_worlds = worlds(draws, seed)
-    courses = Courses(tuple(r.protocol for r in found.regimens), people, chosen_worlds, weeks, asked.measures)
+    counted = ("visits", "sessions") if priced else ()
+    measures = dict.fromkeys((*(m for m in asked.measures if m != "cost"), *counted))
+    courses = Courses(tuple(r.protocol for r in found.regimens), people, chosen_worlds, weeks, tuple(measures))
     provenance = Provenance(
         protocol=document.name,
         protocol_hash=fingerprint(document),
@@ -186,9 +280,11 @@ def find(
         "draws": draws,
         "regimens": [fingerprint(r.protocol) for r in found.regimens],
         "asked": [asked.aim.measure, [x.text for x in asked.limits], list(asked.burdens)],
+        "patient": like,
+        "prices": priced and priced._asdict(),
     }
     race = search(
-        courses,
+        Priced(courses, priced) if priced else courses,
         len(found.regimens),
         draws,
         patients,
@@ -207,12 +303,16 @@ def find(
     usual = next((r.number for r in found.regimens if fingerprint(r.protocol) == fingerprint(document)), None)
     return Design(
         document, found, asked, race, chosen, usual, worth(means, known, seed) if len(means) > 1 else (),
-        perfect(means), weeks, patients, draws, provenance,
+        perfect(means), weeks, patients, draws, provenance, people, patient, priced,
     )  # fmt: skip
 
 
 def _asked(
-    maximise: str | None, minimise: str | None, subject_to: Sequence[str], burdens: Sequence[str] | None
+    maximise: str | None,
+    minimise: str | None,
+    subject_to: Sequence[str],
+    burdens: Sequence[str] | None,
+    priced: Prices | None,
 ) -> Asked:
     if maximise and minimise:
         raise UserError("give one aim: --maximise or --minimise, not both.")
@@ -221,12 +321,14 @@ def _asked(
     if problem := contradictory(limits):
         raise UserError(problem)
     named = tuple(burdens) if burdens is not None else tuple(b for b in BURDENS if b != wanted.measure)
+    named += ("cost",) if priced and wanted.measure != "cost" else ()
     for name in named:
         if name not in MEASURES:
-            from euthymia.protocol.rules import near
-
             raise UserError(f"{name!r} is not a measure{near(name, MEASURES)}.")
-    return Asked(wanted, limits, tuple(dict.fromkeys(named)))
+    asked = Asked(wanted, limits, tuple(dict.fromkeys(named)))
+    if "cost" in asked.measures and not priced:
+        raise UserError(NEEDS_PRICES)
+    return asked
 
 
 def _infeasible(race: Race, found: Space) -> str:

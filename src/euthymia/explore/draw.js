@@ -49,14 +49,14 @@ function badges(root, ends, x, low, high) {
   }
 }
 
-// series: { slot, letter, y, bands: [[low, high]] } by day, the one in front last; beyond: the week from which on no trial goes, or null
+// series: { slot, letter, y, bands: [[low, high]] } by day, the one in front last; beyond: the week from which on no study goes, or null
 export function lines(where, { series, top, step, weeks, unit, limit, day, beyond }) {
   const { root, x, y, width, height, days } = frame(where, { top, step, weeks, unit });
   const capped = (value) => y(inside(value, 0, top));
   if (beyond !== null) {
     const from = x(7 * beyond), wide = width - RIGHT - from;
     root.prepend(svg("rect", { class: "beyond", x: from, y: TOP - 6, width: wide, height: height - BOTTOM - TOP + 6 }));
-    if (wide > 90) root.append(svg("text", { x: from + 5, y: TOP + 7 }, "beyond trials"));
+    if (wide > 90) root.append(svg("text", { x: from + 5, y: TOP + 7 }, "beyond studies"));
   }
   for (const { slot, bands } of series) {
     for (const [low, high] of bands) {

@@ -193,7 +193,7 @@ function curves(shown) {
   lines($("response"), { series: of("response"), top: 100, step: 25, ...about, unit: " %" });
   const who = regimens.length > 1 ? `, of regimen ${letter(active)}` : "";
   $("beyond").replaceChildren(...(beyond === null ? [] : [
-    `Shaded, from week ${beyond} on${who}: extrapolation, beyond any trial that the model is compared with. `,
+    `Shaded, from week ${beyond} on${who}: extrapolation, beyond what any study tried. `,
     make("a", { href: "#beyond-title" }, "What to doubt")]));
   const end = 7 * weeks;
   for (const [id, name, unit] of [["madrs", "median", "points"], ["remission", "remission", "%"], ["response", "response", "%"]]) {

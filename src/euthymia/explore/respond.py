@@ -20,7 +20,7 @@ from euthymia.course.ledger import Followed, followed
 from euthymia.course.ruled import RuledCourse, check, prepared
 from euthymia.course.session_map import Store
 from euthymia.course.variants import Variants
-from euthymia.design.beyond import beyond_trials
+from euthymia.design.extrapolation import beyond
 from euthymia.errors import UserError
 from euthymia.explore.regimen import Slider, changed, document_text, sliders
 from euthymia.illness.depression import DAY_H
@@ -124,13 +124,13 @@ class Explorer:
         """Curves and outcomes. Raises UserError for what cannot be done, and Stale once nobody waits."""
         document = changed(self.protocol(asked.protocol), asked.numbers)
         found, warnings = self._followed(document, asked.weeks, stale)
-        beyond = beyond_trials(document, asked.weeks)
+        outside = beyond(document, asked.weeks)
         return {
             "weeks": asked.weeks,
-            "beyond": beyond.week if beyond else None,
+            "beyond": min((x.week for x in outside if x.week is not None), default=None),
             **_curves(found.values["MADRS"], self.people),
             "outcomes": _outcomes(found),
-            "warnings": [*_warnings(document), *(beyond.said if beyond else ()), *warnings],
+            "warnings": [*_warnings(document), *(f"extrapolation: {x.says}" for x in outside), *warnings],
             "design": f"{document.design.expectancy}, {document.design.setting}, {document.design.sites} site"
             + ("" if document.design.sites == "one" else "s"),
         }

@@ -71,6 +71,15 @@ VARIED = (
 )
 """Every parameter that varies between patients, by the name of its deviate."""
 
+LIMITS = {
+    "weight_kg": (30, 250),
+    "age_y": (18, 100),
+    "baseline_madrs": (0, 60),
+    "female": (0, 1),
+    "failed_trials": (0, 50),
+}
+"""What a covariate of one's own may be."""
+
 
 class Patients(eqx.Module):
     """People; every array (NumPy outside compiled code) has shape [patients].
@@ -138,15 +147,8 @@ class Patients(eqx.Module):
         )
         arrays = {k: np.atleast_1d(np.asarray(v, float)) for k, v in given.items()}
         n = max(len(v) for v in arrays.values())
-        limits = {
-            "weight_kg": (30, 250),
-            "age_y": (18, 100),
-            "baseline_madrs": (0, 60),
-            "female": (0, 1),
-            "failed_trials": (0, 50),
-        }
         for name, values in arrays.items():
-            low, high = limits[name]
+            low, high = LIMITS[name]
             if len(values) not in (1, n):
                 raise UserError(f"{name} has {len(values)} values for {n} patients; give one for all, or one each.")
             if n == 0 or len(values) == 0:

@@ -2,23 +2,34 @@
 the choice, and the regimen as a protocol."""
 
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+from markupsafe import Markup
 
 from euthymia import evidence
 from euthymia.design.aims import MEASURES
-from euthymia.design.beyond import extrapolations
 from euthymia.design.decision import front
+from euthymia.design.extrapolation import BOTH_ENDS, End, tried
 from euthymia.design.find import Design
+from euthymia.design.next_trial import NextTrial, scored, shows_in
+from euthymia.design.patient import beyond_population, known
+from euthymia.design.subgroups import FEWEST_PATIENTS, SIMPLEST
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
 from euthymia.protocol.changes import differences
 from euthymia.report.charts import QUIET, Rows, Spec, look, number
 from euthymia.report.rows import decimal
+from euthymia.report.script import allowed, as_json
 from euthymia.report.still import PANEL, Picture, Table, drawn, extent, panel, render, written
 
 WIDE, HEIGHT = 720, 320
+MOST_DAYS = 190
+"""Points of a course that is explored: so many that sessions stay to be seen."""
+FEW_REGIMENS = 200
+"""Up to which all can be chosen by name."""
 SHOWN = 3
 """Regimens whose courses are drawn beside the one that was found."""
 OF_WORLDS = (
@@ -38,14 +49,20 @@ def answer(found: Design) -> list[str]:
     assert chosen and found.choice.verdict
     row = table.row(chosen.number, named=True)
     verb = "most" if aim.better == "more" else "least"
+    whom = f" in people like one patient ({found.like})" if found.like else ""
     said = [
         f"Of {len(found.space.regimens)} regimens of {found.protocol.name}, {chosen} gives the {verb} {aim.measure} "
-        f"over {found.weeks} weeks: {_with_range(row, aim.measure)}. It is the best of those compared with probability "
-        f"{row['best']:.2f}; choosing it costs {_number(row['regret'], aim.measure)} on average against knowing which "
-        "is best."
+        f"over {found.weeks} weeks{whom}: {_with_range(row, aim.measure)}. It is the best of those compared with "
+        f"probability {row['best']:.2f}; choosing it costs {_number(row['regret'], aim.measure)} on average against "
+        "knowing which is best."
     ]
     if row["best"] < CLOSE:
         said.insert(0, f"The choice is open: {_rivals(found, table)}.")
+    if found.like:
+        said.append(
+            "This is a forecast for people like this, who differ in all that the covariates do not tell; it is none "
+            "for the person, whom nobody has observed under any of these regimens: a clinician decides."
+        )
     if found.usual is not None and found.usual != chosen.number:
         said.append(_against_usual(found, table))
     if found.asked.limits:
@@ -57,9 +74,70 @@ def answer(found: Design) -> list[str]:
             f"What would most change the choice if it were known: {_named(first.parameter)}, worth "
             f"{_number(first.worth, aim.measure)} on average; knowing everything would be worth "
             f"{_number(found.perfect, aim.measure)}."
+            + (f" It shows in {shown}." if (shown := shows_in(first.parameter)) else "")
         )
-    beyond = extrapolations(chosen.protocol, found.weeks)
-    return said + [f"Extrapolation: {x.removeprefix('extrapolation: ')}." for x in beyond]
+    said += [_trial(found), *_in_whom(found)]
+    if found.prices:
+        said.append(
+            f"Cost is {found.prices}, in the currency of these prices, not discounted; nothing else is counted."
+        )
+    if outside := beyond(found):
+        said.append(f"Extrapolation: {'; '.join(outside)}. What holds there is the model's own.")
+    return [x for x in said if x]
+
+
+def beyond(found: Design) -> tuple[str, ...]:
+    """What of the chosen regimen, and of whom it is for, no data support."""
+    assert found.chosen
+    people = beyond_population(known(found.like)) if found.like else ()
+    return (*people, *(x.says for x in found.beyond[found.chosen.number]))
+
+
+def _trial(found: Design) -> str:
+    """The trial that would tell."""
+    trial = found.next_trial
+    if trial is None:
+        return ""
+    unit = "points" if trial.endpoint == "change" else "%"
+    seen = " against ".join(f"{decimal(x, 1)} {unit}" for x in trial.expected)
+    size = (
+        f"even {trial.patients:,} patients would be too few for a difference so small"
+        if trial.capped
+        else f"with {trial.patients:,} patients it would find a difference so large in four trials of five"
+    )
+    usual = "the usual one" if trial.rival == "usual regimen" else "the runner-up"
+    measure = found.asked.aim.measure
+    if not scored(measure):
+        measured, known = "what it does to the illness, which the aim does not tell", ""
+    else:
+        measured, known = "the difference itself", _worth_of(found, trial)
+    seen += " of days" if measure == "days in response" else ""
+    return (
+        f"A trial of it against {usual} ({trial.against}) would measure {measured}: {trial.endpoint} at "
+        f"week {trial.week}, {seen} in this search; {size}. {known}"
+    ).rstrip()
+
+
+def _worth_of(found: Design, trial: NextTrial) -> str:
+    return (
+        f"To know that difference exactly would be worth {_number(trial.worth, found.asked.aim.measure)} on average."
+        if trial.worth > 0
+        else f"In none of {found.draws} worlds is the other better, so that it would test the model, not the choice."
+    )
+
+
+def _in_whom(found: Design) -> list[str]:
+    """What subgroups tell, in a sentence."""
+    groups = [g for g in found.subgroups if g.best is not None]
+    if not groups:
+        return []
+    other = [g for g in groups if g.differs]
+    if not other:
+        return [f"In none of {len(groups)} subgroups is another regimen distinguishably better."]
+    named = "; ".join(f"{g.name}: {found.space.regimens[g.best or 0]}" for g in other)
+    return [
+        f"Of {len(groups)} subgroups, another regimen is better in {len(other)} ({named}); chance alone finds some."
+    ]
 
 
 def _rivals(found: Design, table: pl.DataFrame) -> str:
@@ -78,8 +156,9 @@ def _against_usual(found: Design, table: pl.DataFrame) -> str:
     apart = found.race.means(measure, [found.chosen.number, found.usual])
     low, high = (_number(x, measure, sign=True) for x in np.quantile(apart[0] - apart[1], (0.05, 0.95)))
     more = _number(mine[measure] - usual[measure], measure, sign=True)
-    costs = "; ".join(_changed(b, mine[b] - usual[b]) for b in found.asked.burdens)
-    return f"Against {stands}: {measure} {more} (90 % over worlds {low} to {high}); {costs}."
+    first = f"{measure} {more} (90 % over worlds {low} to {high})"
+    costs = (_changed(b, mine[b] - usual[b]) for b in found.asked.burdens)
+    return f"Against {stands}: {'; '.join((first, *costs))}."
 
 
 def _named(parameter: str) -> str:
@@ -94,12 +173,12 @@ def _number(x: float, measure: str, sign: bool = False) -> str:
     unit = MEASURES[measure].unit
     digits = 0 if abs(x) >= 100 else 1
     text = decimal(x, digits)
-    return f"{'+' if sign and not text.startswith('-') else ''}{text} {unit}"
+    return f"{'+' if sign and not text.startswith('-') else ''}{text} {unit}".rstrip()
 
 
 def _changed(measure: str, by: float) -> str:
     text = _number(by, measure, sign=True)
-    return text if text.endswith(measure) else f"{measure} {text}"
+    return text if text.endswith(f" {measure}") else f"{measure} {text}"
 
 
 def _titled(measure: str) -> str:
@@ -121,14 +200,17 @@ def front_rows(found: Design, most: int = 10_000) -> Table:
     aim = found.asked.aim
     shown = (aim.measure, *found.asked.burdens)
     table = found.table().filter("on the front").sort(aim.measure, descending=aim.better == "more").head(most)
-    head = ("regimen", *(_titled(m) for m in shown), "best", "regret")
+    head = ("regimen", *(_titled(m) for m in shown), "best", "regret", "outside the evidence")
     rows = []
     for r in table.iter_rows(named=True):
         cells = [f"{decimal(r[m], 1)} ({decimal(r[f'{m} low'], 1)} to {decimal(r[f'{m} high'], 1)})" for m in shown]
-        rows.append((str(found.space.regimens[r["regimen"]]), *cells, f"{r['best']:.2f}", decimal(r["regret"], 1)))
+        name, outside = str(found.space.regimens[r["regimen"]]), found.beyond[r["regimen"]]
+        marks = ", ".join(dict.fromkeys(x.what for x in outside)) or "-"
+        rows.append((name, *cells, f"{r['best']:.2f}", decimal(r["regret"], 1), marks))
     return Table(
         f"Regimens that nothing beats in {', '.join(shown)}: means ({OF_WORLDS}). Best: probability to be the best for "
-        "the aim of those compared; regret: what choosing it costs on average.",
+        "the aim of those compared; regret: what choosing it costs on average; outside the evidence: what of it no "
+        "study of this drug and route has tried.",
         head,
         rows,
     )
@@ -148,7 +230,7 @@ def front_text(found: Design, most: int) -> str:
 def all_rows(found: Design) -> Table:
     """Every regimen."""
     shown = found.asked.measures
-    head = ("regimen", *(_titled(m) for m in shown), "keeps limits", "best", "left the race")
+    head = ("regimen", *(_titled(m) for m in shown), "keeps limits", "best", "left the race", "outside the evidence")
     rows = [
         (
             str(found.space.regimens[r["regimen"]]),
@@ -156,6 +238,7 @@ def all_rows(found: Design) -> Table:
             {True: "yes", False: "no", None: "-"}[r["keeps limits"]],
             f"{r['best']:.2f}",
             _why(found, r["left the race"]),
+            r["extrapolation"] or "-",
         )
         for r in found.table().iter_rows(named=True)
     ]
@@ -176,8 +259,7 @@ def front_picture(found: Design, burden: str) -> Picture:
     aim, table = found.asked.aim, found.table()
     rows: Rows = []
     for r in table.iter_rows(named=True):
-        broken = r["keeps limits"] is False or (r["left the race"] or "").startswith("breaks")
-        what = "on the front" if r["on the front"] else "breaks a limit" if broken else "beaten"
+        what = _place(r)
         y, low, high = (r[f"{aim.measure}{end}"] for end in ("", " low", " high"))
         name = str(found.space.regimens[r["regimen"]])
         rows.append({"x": r[burden], "y": y, "low": low, "high": high, "what": what, "name": name})
@@ -290,20 +372,121 @@ def best_picture(found: Design) -> Picture:
 def worth_rows(found: Design) -> Table:
     """What would be worth knowing."""
     rows = [
-        (_named(w.parameter), decimal(w.worth, 2), f"{100 * w.changes:.0f} %") for w in found.worth[:8] if w.worth > 0
+        (_named(w.parameter), decimal(w.worth, 2), f"{100 * w.changes:.0f} %", shows_in(w.parameter) or "-")
+        for w in found.worth[:8]
+        if w.worth > 0
     ]
     unit = MEASURES[found.asked.aim.measure].unit
     return Table(
         f"What knowing one number beforehand would be worth, in {unit} of the aim, and in how many worlds the choice "
         "would then be another one. With few worlds this is rough; what chance alone shows is taken off.",
-        ("number", f"worth, {unit}", "choice changes"),
+        ("number", f"worth, {unit}".rstrip(", "), "choice changes", "shows in"),
         rows,
     )
+
+
+def subgroup_rows(found: Design) -> Table:
+    """Which regimen is best in whom."""
+    rows: list[tuple[str, ...]] = []
+    measure = found.asked.aim.measure
+    for g in found.subgroups:
+        if g.best is None or g.gain is None or g.low is None or g.high is None:
+            rows.append((g.name, f"{g.patients:,}", "too few patients to say anything", "-", "-", "-"))
+            continue
+        same = found.chosen is not None and g.best == found.chosen.number
+        gain = "-" if same else f"{decimal(g.gain, 2)} ({decimal(g.low, 2)} to {decimal(g.high, 2)})"
+        told = "the same regimen" if same else "yes" if g.differs else "not distinguishable"
+        rows.append((g.name, f"{g.patients:,}", str(found.space.regimens[g.best]), f"{g.probability:.2f}", gain, told))
+    return Table(
+        "The regimen that is best on average in subgroups, of those that keep the limits in all patients. Gain: by how "
+        f"much its {measure} is better there than that of the regimen found overall, with 90 % over worlds and "
+        f"populations; where that holds 0 the two are not distinguishable. Below {FEWEST_PATIENTS} patients nothing is "
+        "said.",
+        ("subgroup", "patients", "best regimen", "probability", "gain", "better than the one found"),
+        rows,
+    )
+
+
+def tried_rows(found: Design) -> Table:
+    """What studies tried of the drugs and routes of these regimens."""
+    drugs = [x.drug or r.protocol.drug for r in found.space.regimens for x in r.protocol.phases]
+    given = {(d.compound, d.route) for d in drugs if d}
+    rows = [
+        (f"{compound}, {route}", x.what, _end(x.low) if x.what in BOTH_ENDS else "-", _end(x.high))
+        for compound, route in sorted(given)
+        for x in tried(compound, route)
+    ]
+    return Table(
+        "What published studies of depression tried of this drug by this route, as far as they are in the evidence: "
+        "the least and the most, each with a study that gives it. What a study did not print in numbers is left out.",
+        ("drug and route", "what", "least", "most"),
+        rows,
+    )
+
+
+def _end(end: End) -> str:
+    return f"{end.value:.3g} ({end.study})"
+
+
+def explored(found: Design) -> dict[str, Any]:
+    """What the page's script reads: every regimen with its numbers in words, and the courses of those that can be
+    chosen, mean MADRS with 90 % over worlds."""
+    shown, table = (found.asked.aim.measure, *found.asked.burdens), found.table()
+    days = np.arange(0, 7 * found.weeks + 1, -(-7 * found.weeks // MOST_DAYS))
+    offered = {k for _, some in offers(found) for k, _ in some}
+    regimens = []
+    for r in table.iter_rows(named=True):
+        k = r["regimen"]
+        by_world = found.curve(k, "mean MADRS by day")
+        by_world = by_world[np.isfinite(by_world).all(1)][:, days]
+        curve = None
+        if k in offered and len(by_world):
+            low, mid, high = np.quantile(by_world, (0.05, 0.5, 0.95), axis=0).round(1).tolist()
+            curve = {"low": low, "mid": mid, "high": high}
+        numbers = [
+            *(_with_range(r, m) for m in shown),
+            f"{r['best']:.2f}",
+            "-" if r["regret"] is None else _number(r["regret"], found.asked.aim.measure),
+            r["extrapolation"] or "nothing",
+        ]
+        regimens.append(
+            {
+                "name": str(found.space.regimens[k]),
+                "what": "found" if found.chosen and k == found.chosen.number else _place(r),
+                "front": bool(r["on the front"]),
+                "numbers": numbers,
+                "curve": curve,
+            }
+        )
+    heads = (*(_titled(m) for m in shown), "probability to be the best", "regret", "outside the evidence")
+    chosen = found.chosen.number if found.chosen else 0
+    return {
+        "days": days.tolist(), "heads": heads, "regimens": regimens, "usual": found.usual, "chosen": chosen
+    }  # fmt: skip
+
+
+def offers(found: Design) -> list[tuple[str, list[tuple[int, str]]]]:
+    """Regimens that can be chosen by name, by where they stand: all where there are few, else the front and the usual
+    one."""
+    table = found.table()
+    few = len(table) <= FEW_REGIMENS
+    by: dict[str, list[tuple[int, str]]] = {"on the front": [], "beaten": [], "breaks a limit": []}
+    for r in table.iter_rows(named=True):
+        if few or r["on the front"] or r["regimen"] == found.usual:
+            by[_place(r)].append((r["regimen"], str(found.space.regimens[r["regimen"]])))
+    return [(place, some) for place, some in by.items() if some]
+
+
+def _place(row: dict) -> str:
+    """Where a regimen stands in the pictures of the front."""
+    broken = row["keeps limits"] is False or (row["left the race"] or "").startswith("breaks")
+    return "on the front" if row["on the front"] else "breaks a limit" if broken else "beaten"
 
 
 def page(found: Design) -> str:
     """The page as text."""
     assert found.chosen
+    app = files("euthymia.report").joinpath("design.js").read_text(encoding="utf-8")
     names = [
         str(found.space.regimens[k])
         + (" (found)" if k == found.chosen.number else " (as it stands)" if k == found.usual else "")
@@ -323,6 +506,17 @@ def page(found: Design) -> str:
         ],
         best=best_picture(found),
         worth=worth_rows(found),
+        trial=_trial(found),
+        trial_text=next((t for n, t in found.documents().items() if n.endswith("-trial.yaml")), ""),
+        subgroups=subgroup_rows(found),
+        simplest=SIMPLEST,
+        looks=sum(g.best is not None for g in found.subgroups),
+        beyond=beyond(found),
+        tried=tried_rows(found),
+        choices=offers(found),
+        data=as_json(explored(found)),
+        app=Markup(app),
+        hash=allowed(app),
         refused=found.space.refused,
         document=found.winner(f"{found.protocol.name}-found"[:60]),
         changed=differences(found.protocol, found.chosen.protocol),

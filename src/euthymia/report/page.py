@@ -1,8 +1,5 @@
 """The report page: gathers charts, tables and notes, and writes them as one self-contained HTML file."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -89,8 +86,8 @@ def page(courses: Sequence[Course], ladder_rungs: Sequence[Rung] | None = None) 
         style=Markup(_asset("page.css")),
         libraries=Markup(libraries),
         app=Markup(app),
-        hashes=" ".join(_hash(text) for text in (libraries, app)),
-        data=_json(
+        hashes=" ".join(script.allowed(text) for text in (libraries, app)),
+        data=script.as_json(
             {
                 "charts": {c.id: {"spec": c.spec, "title": c.title, "lone": c.individuals} for c in every},
                 "config": charts.CONFIG,
@@ -191,22 +188,3 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     return environment.get_template("page.html")
-
-
-def _hash(text: str) -> str:
-    """What the page's security policy lets run: exactly these scripts."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _json(value: Any) -> Markup:
-    """JSON that is safe inside a script element, whatever its strings hold."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    for mark, code in (
-        ("<", "\\u003c"),
-        (">", "\\u003e"),
-        ("&", "\\u0026"),
-        ("\u2028", "\\u2028"),
-        ("\u2029", "\\u2029"),
-    ):
-        text = text.replace(mark, code)
-    return Markup(text)

@@ -1,12 +1,19 @@
-"""The JavaScript of a page: Vega, Vega-Lite and Vega-Embed in one piece, so that a report needs no network.
+"""The JavaScript of a page, and what it reads there; and Vega, Vega-Lite and Vega-Embed in one piece, so that a report
+needs no network.
 
 The bundle comes out of vl-convert (about two seconds); it is kept in the user's cache folder for the next report.
 """
 
+import base64
+import hashlib
+import json
 import os
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
 
 NOTICE = (
     "/* Vega (c) Trifacta, Inc. and University of Washington Interactive Data Lab; Vega-Lite and Vega-Embed (c) "
@@ -58,3 +65,22 @@ def bundle() -> str:
         except OSError:
             pass  # a cache that cannot be written costs two seconds, nothing else
     return text
+
+
+def allowed(text: str) -> str:
+    """What the page's security policy lets run: exactly this script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def as_json(value: Any) -> Markup:
+    """JSON that is safe inside a script element, whatever its strings hold."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    for mark, code in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
+        text = text.replace(mark, code)
+    return Markup(text)

@@ -1,4 +1,4 @@
-"""Pages without a script: charts are drawn once, as SVG, into the one template that such pages share.
+"""Pages that read well without a script: charts are drawn once, as SVG, into the one template that such pages share.
 
 Pictures are narrow panels in a row that wraps, so that their words are as large on a phone as on paper.
 """

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from euthymia.course.outcomes import SCALES, Scale
 from euthymia.errors import UserError
@@ -20,7 +20,7 @@ from euthymia.protocol.rules import Duration, Entry, Name, Text, When, Written
 from euthymia.protocol.safety import Unsound
 from euthymia.protocol.words import Population
 from euthymia.trial.document import Illness, Times
-from euthymia.trial.reading import read_document
+from euthymia.trial.reading import beside, read_document
 
 MAX_PATIENTS = 20_000
 MINUTE_H = 1 / 60
@@ -28,6 +28,8 @@ MINUTE_H = 1 / 60
 Score = Annotated[Quantity, Written("score")]
 Percent = Annotated[Quantity, Written("percent")]
 Limit = Annotated[float, Field(ge=0)]
+ProtocolName = Annotated[Text, AfterValidator(beside)]
+"""A protocol of the catalogue, or a file, which may lie beside the trial's own."""
 Type = Literal["parallel", "crossover", "randomised withdrawal"]
 What = Literal[
     "change",
@@ -93,8 +95,8 @@ class PlannedArm(Entry):
     """
 
     arm: Name
-    protocol: Text | None = None
-    sham_of: Text | None = None
+    protocol: ProtocolName | None = None
+    sham_of: ProtocolName | None = None
     published: Published | None = None
     after_lead_in: Literal["goes on", "sham", "stops"] | None = None
     comparator: bool = False
@@ -104,7 +106,7 @@ class LeadIn(Entry):
     """Everybody's first weeks before a randomised withdrawal, and who is then randomised: `randomised when` holds at
     every time of `at`. Times from the first day; randomisation is at the end of `lasts`."""
 
-    protocol: Text
+    protocol: ProtocolName
     lasts: Duration
     randomised_when: When
     at: Annotated[Times, Field(min_length=1)]
@@ -312,7 +314,8 @@ def examples() -> tuple[str, ...]:
 
 
 def load_plan(path: str | Path) -> Plan:
-    """A planned trial from a file, or an example by its name. Raises UserError, with file and line if unsound."""
+    """A planned trial from a file, or an example by its name; protocols in files may lie beside it. Raises UserError,
+    with file and line if unsound."""
     name = str(path)
     if name in examples():
         text = (files("euthymia.trial") / "plans" / f"{name}.yaml").read_text("utf-8")
@@ -325,4 +328,4 @@ def load_plan(path: str | Path) -> Plan:
             f"{name}: cannot be read ({reason}); give the file of a planned trial, or one of the examples: "
             f"{', '.join(examples())}."
         ) from None
-    return read_document(text, Path(path).name, Plan, "a planned trial")
+    return read_document(text, Path(path).name, Plan, "a planned trial", Path(path).parent)

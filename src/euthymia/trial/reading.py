@@ -1,8 +1,9 @@
 """Reading a YAML document of a trial, with one sentence, file and line for what is wrong."""
 
+from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, ValidationInfo
 
 from euthymia.errors import UserError
 from euthymia.protocol.messages import sentence
@@ -13,16 +14,16 @@ from euthymia.protocol.safety import Unsound
 Document = TypeVar("Document", bound=BaseModel)
 
 
-def read_document(text: str, name: str, model: type[Document], what: str) -> Document:
+def read_document(text: str, name: str, model: type[Document], what: str, folder: Path | None = None) -> Document:
     """A YAML text as a document of `model`. Raises UserError: the first problem as one sentence with `name` and line.
 
-    what: the kind of document in words, such as "a planned trial".
+    what: the kind of document in words, such as "a planned trial"; folder: where it lies (see `beside`).
     """
     marked = read(text, name)
     if not isinstance(marked.value, dict):
         raise UserError(f"{name}, line 1: {what} is a mapping of keys to values.")
     try:
-        return model.model_validate(marked.value)
+        return model.model_validate(marked.value, context=folder)
     except ValidationError as error:
         found: list[tuple[bool, int, str]] = []  # an unknown key first: it may be what another is missing for
         details = error.errors()
@@ -39,6 +40,12 @@ def read_document(text: str, name: str, model: type[Document], what: str) -> Doc
         more = f" ({len(found)} problems in all)" if len(found) > 1 else ""
         _, line, message = found[0]
         raise UserError(f"{name}, line {line}: {message}{more}.") from None
+
+
+def beside(name: str, info: ValidationInfo) -> str:
+    """The file of that name beside the document that is read, where there is one; otherwise the name as it stands."""
+    file = Path(info.context or "", name)
+    return str(file) if info.context and file.suffix in (".yaml", ".yml") and file.is_file() else name
 
 
 def _inside(place: tuple, of: tuple) -> bool:

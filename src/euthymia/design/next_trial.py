@@ -1,0 +1,192 @@
+"""The trial a search asks for, the regimen found against the usual one, as a document for `euthymia trial power`."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from euthymia.design.aims import Aim
+from euthymia.design.search import BEATEN_BY, Choice, Race
+from euthymia.design.space import Regimen, Space
+from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
+from euthymia.protocol import Protocol, schedule
+from euthymia.protocol.calendar import HOURS_PER_WEEK
+from euthymia.trial.plan import MAX_PATIENTS
+
+POWER, ALPHA = 0.8, 0.05
+"""By which the number of patients is worked out, two-sided."""
+VISIT_WEEKS = (1, 2, 3, 4, 6, *range(8, 105, 4))
+"""Weeks at which patients are rated."""
+RESPONSES = ("days in response", "response at the end")
+AT_A_TIME = {"remission after a week": 1}
+PER_SITE = 12
+"""Patients of a site where a trial has many: as in the example `esketamine-dose-ranging`."""
+SHOWS_IN: dict[str, str] = {
+    DRUG_LEVEL: "the mean fall of the MADRS of the first patients treated at that clinic",
+    BACKGROUND_LEVEL: "the mean fall of the MADRS of the clinic's patients before their first session",
+    "surge.": "the MADRS 24 h after one session, at two doses or more in one trial",
+    "functional.": "the MADRS on each of the first days after one session",
+    "synapses.": "the MADRS by week after the last session of a course",
+    "depression.sd_gain": "how far patients' falls of the MADRS 24 h after a session lie apart",
+    "depression.sd_durability": "how far patients' times to relapse after the last session lie apart",
+    "depression.gain": "the MADRS 24 h after a session, against a control without the drug",
+    "depression.functional_weight": "the MADRS 24 h and a week after one session, in the same patients",
+    "depression.antidepressant": "the MADRS after four to eight weeks of an oral antidepressant against placebo",
+    "depression.sd_antidepressant": "how far patients' falls of the MADRS on an oral antidepressant lie apart",
+    "depression.resistance_factor": "response to an oral antidepressant by the number of failed trials",
+    "depression.quetiapine_factor": "the MADRS after eight weeks of quetiapine against placebo",
+    "depression.sd_fluctuation": "how far repeated ratings of untreated patients lie apart",
+    "depression.sd_lability": "how far patients differ in the spread of their own repeated ratings",
+    "depression.fluctuation_not_resistant": "repeated ratings of untreated patients whose illness is not resistant",
+    "depression.multicentre_factor": "the difference from control in like trials at one site and at many",
+    "depression.age_slope": "the fall of the MADRS by age, in a trial that takes people over 65",
+    "depression.sd_between_studies": "the same trial carried out at many clinics",
+    "background.": "the MADRS of a control arm without the drug",
+    "background.session": "the MADRS within hours of a session without the drug",
+    "background.natural": "the MADRS over months of patients without any new treatment",
+    "background.sd_between_patients": "how far patients of a control arm lie apart",
+}
+"""The outcome in which a parameter shows, by how its id begins; the longest beginning counts."""
+
+
+@dataclass(frozen=True)
+class NextTrial:
+    """arms: the regimen found and its rival; rival: "usual regimen" or "runner-up"; endpoint at `week`; expected: of
+    the two arms there (%, or points of change), as the search saw them; patients: in all; worth: by how much the
+    expected aim would rise, per patient treated, were the difference between the two known exactly; capped: whether
+    more patients would be needed than a trial can have here."""
+
+    found: Regimen
+    against: Regimen
+    rival: str
+    endpoint: str
+    week: int
+    expected: tuple[float, float]
+    patients: int
+    worth: float
+    capped: bool
+
+    def plan(self, name: str, protocol: Protocol, files: tuple[str, str], about: str) -> str:
+        """The document as YAML. name: of the trial; files: of the two protocols, beside it; about: where it comes
+        from, in a sentence."""
+        visits = ", ".join(["0 h", *(_weeks(w) for w in VISIT_WEEKS if w < self.week), _weeks(self.week)])
+        at, design = _weeks(self.week), protocol.design
+        sites = 1 if design.sites == "one" else max(2, round(self.patients / PER_SITE))
+        other = "remission" if self.endpoint == "change" else "change"
+        note = (
+            f"{about} The number of patients gives {100 * POWER:.0f} % power for the difference that the search saw, "
+            "if nobody leaves; who may enter, dropout and sites are for whoever plans the trial. Arms follow their "
+            "calendars: what rules of a protocol decide is not in it. A proposal for research; a clinician decides."
+        )
+        title = f"{self.found} against {self.against}"
+        return "\n".join(
+            (
+                f"trial: {name}",
+                f"title: {_quoted(title)}",
+                f"note: {_quoted(note)}",
+                "illness: depression",
+                f"population: {protocol.population}",
+                f"design: {{expectancy: {design.expectancy}, setting: {design.setting}, sites: {design.sites}}}",
+                "type: parallel",
+                f"patients: {self.patients}",
+                f"number of sites: {sites}",
+                "randomisation: {block: 4, ratio: [1, 1]}",
+                "arms:",
+                f"  - {{arm: found regimen, protocol: {_quoted(files[0])}}}",
+                f"  - {{arm: {self.rival}, protocol: {_quoted(files[1])}, comparator: yes}}",
+                f"visits: [{visits}]",
+                "endpoints:",
+                f"  - {{endpoint: {self.endpoint}, at: {at}, primary: yes}}",
+                f"  - {{endpoint: {other}, at: {at}}}",
+                "",
+            )
+        )
+
+
+def next_trial(
+    protocol: Protocol, space: Space, race: Race, choice: Choice, usual: int | None, weeks: int
+) -> NextTrial | None:
+    """The trial of the regimen that was found against the usual one, or against the runner-up where the usual one is
+    the winner or is not among the regimens. None where no other regimen has another calendar, so that a trial, which
+    follows calendars, could not tell them apart."""
+    if choice.chosen is None or choice.verdict is None:
+        return None
+    aim = race.asked.aim
+    beaten = [k for k, why in race.out.items() if why.startswith(BEATEN_BY)]
+    beaten.sort(key=lambda k: -aim.sign * race.means(aim.measure, [k]).mean())
+    rivals = [("usual regimen", usual)] if usual is not None else []
+    rivals += [("runner-up", k) for k in (*choice.able[np.argsort(-choice.verdict.mean)].tolist(), *beaten)]
+    mine = _calendar(space.regimens[choice.chosen].protocol, weeks)
+    for rival, k in rivals:
+        if k != choice.chosen and _calendar(space.regimens[k].protocol, weeks) != mine:
+            return _against(space, race, choice.chosen, k, rival, weeks)
+    return None
+
+
+def _calendar(protocol: Protocol, weeks: int) -> tuple[Any, Any]:
+    planned = schedule(protocol, HOURS_PER_WEEK * weeks)
+    return [(a.time_h, a.compound, a.route, a.dose_mg, a.dose_mg_per_kg, a.cap_mg, a.duration_h)
+            for a in planned.administrations], planned.daily  # fmt: skip
+
+
+def _against(space: Space, race: Race, chosen: int, other: int, rival: str, weeks: int) -> NextTrial:
+    aim = race.asked.aim
+    curve = "mean MADRS by day" if aim.measure in ("mean MADRS", *RESPONSES) else "remission by day"
+    pair = race.curves[curve][[chosen, other]]
+    a, b = pair[:, np.isfinite(pair).all((0, 2))].mean(1)
+    week = _week(aim, a, b, weeks, curve)
+    if aim.measure == "mean MADRS":
+        endpoint, expected = "change", (float(a[7 * week] - a[0]), float(b[7 * week] - b[0]))
+        spread = float(race.of("mean MADRS", [chosen, other]).std(2).mean())
+        share = 2 * spread**2
+    else:
+        endpoint = "response" if aim.measure in RESPONSES else "remission"
+        if aim.measure in RESPONSES:  # no curve of responses is kept: the mean over the days, or over the end
+            whole = 7 * weeks if aim.measure == "days in response" else 100
+            expected = tuple(100 * float(x) / whole for x in race.means(aim.measure, [chosen, other]).mean(1))
+        else:
+            expected = (float(a[7 * week]), float(b[7 * week]))
+        share = sum(p * (100 - p) for p in expected)
+    apart = abs(expected[0] - expected[1])
+    z = norm.ppf(1 - ALPHA / 2) + norm.ppf(POWER)
+    each = z**2 * share / apart**2 if apart > 0 else np.inf
+    patients = int(4 * np.ceil(min(2 * each, MAX_PATIENTS) / 4))
+    means = aim.sign * race.means(aim.measure, [chosen, other])
+    more = means[1] - means[0]
+    known = float(np.maximum(more, 0).mean() - max(float(more.mean()), 0.0))
+    return NextTrial(
+        space.regimens[chosen], space.regimens[other], rival, endpoint, week, (expected[0], expected[1]),
+        max(patients, 8), known, bool(2 * each > MAX_PATIENTS),
+    )  # fmt: skip
+
+
+def _week(aim: Aim, a: np.ndarray, b: np.ndarray, weeks: int, curve: str) -> int:
+    """The week of a visit at which the two differ most, in favour of the one found where a score is the aim."""
+    if aim.measure in AT_A_TIME:
+        return min(AT_A_TIME[aim.measure], weeks)
+    if aim.measure.endswith("at the end"):
+        return weeks
+    at = np.array([*(w for w in VISIT_WEEKS if w < weeks), weeks])
+    more = (a - b)[7 * at] * (-1.0 if curve.startswith("mean MADRS") else 1.0)
+    return int(at[(more if scored(aim.measure) else abs(more)).argmax()])
+
+
+def scored(measure: str) -> bool:
+    """Whether a measure is read off the score of patients, so that a trial can measure it; others are counted."""
+    return measure.startswith(("days in", "mean MADRS", "time to", "remission", "response"))
+
+
+def shows_in(parameter: str) -> str | None:
+    """The outcome in which a parameter shows, in words."""
+    known = [start for start in SHOWS_IN if parameter.startswith(start)]
+    return SHOWS_IN[max(known, key=len)] if known else None
+
+
+def _weeks(n: int) -> str:
+    return f"{n} week" + ("s" if n != 1 else "")
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,83 @@
+"""The trial a search asks for, from races whose answer is known."""
+
+import numpy as np
+import pytest
+
+from euthymia import evidence
+from euthymia.design.aims import aim
+from euthymia.design.courses import CURVES
+from euthymia.design.next_trial import next_trial, shows_in
+from euthymia.design.search import Asked, Part, choice, patients_of, search
+from euthymia.design.space import space
+from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
+from euthymia.protocol import load
+from euthymia.trial.posterior import posterior
+
+IV = load("ketamine-iv-maintenance")
+PATIENTS, DRAWS, WEEKS = 200, 8, 12
+PEAK_DAY = 56
+
+
+def asked_for(vary: str, gains: list[float], usual: int | None, measure: str = "days in remission"):
+    """The trial after a race of regimens with these gains over 50 %, which differ most on day 56 and in half the worlds
+    the other way round by the last of them."""
+    regimens = space(IV, [vary])
+    days = np.arange(7 * WEEKS + 1)
+    bump = np.exp(-(((days - PEAK_DAY) / 20) ** 2))
+
+    def evaluate(part: Part) -> dict[str, np.ndarray]:
+        gain = np.array(gains)[list(part.regimens), None, None] + np.zeros((1, len(part.draws), 1))
+        own = np.random.default_rng(1).normal(0, 6, PATIENTS)[slice(*patients_of(part.blocks, PATIENTS))]
+        curve = 50 + gain * bump
+        aims = {"days in remission": 30 + gain + 0 * own, "mean MADRS": 20 - gain / 10 + own}
+        return {measure: aims[measure], CURVES[0]: 40 - curve / 4, CURVES[1]: curve}
+
+    better = "less" if measure == "mean MADRS" else "more"
+    curves = dict.fromkeys(CURVES, len(days))
+    race = search(evaluate, len(gains), DRAWS, PATIENTS, Asked(aim(measure, better)), curves=curves)
+    return next_trial(IV, regimens, race, choice(race), usual, WEEKS)
+
+
+def test_the_winner_meets_the_usual_one_where_they_differ_most():
+    trial = asked_for("dose=0.25, 0.5, 0.75 mg/kg", [0, 10, 25], usual=1)
+    assert trial and trial.rival == "usual regimen" and str(trial.against) == "dose 0.5 mg/kg"
+    assert (trial.endpoint, trial.week) == ("remission", PEAK_DAY // 7)
+    assert trial.expected == pytest.approx((75, 60), abs=0.01)
+    assert trial.worth == 0 and not trial.capped
+
+
+def test_where_the_usual_one_wins_it_meets_the_runner_up():
+    trial = asked_for("dose=0.25, 0.5, 0.75 mg/kg", [0, 25, 10], usual=1)
+    assert trial and trial.rival == "runner-up" and str(trial.against) == "dose 0.75 mg/kg"
+
+
+def test_the_size_gives_the_power_it_promises():
+    trial = asked_for("dose=0.25, 0.5 mg/kg", [0, 20], usual=0)
+    assert trial
+    n, rng = trial.patients // 2, np.random.default_rng(1)
+    a, b = (rng.binomial(n, p / 100, 20_000) / n for p in trial.expected)
+    z = (a - b) / np.sqrt((a * (1 - a) + b * (1 - b)) / n)
+    assert np.mean(np.abs(z) > 1.96) == pytest.approx(0.8, abs=0.03)
+
+
+def test_a_score_as_the_aim_is_compared_by_its_change():
+    trial = asked_for("dose=0.25, 0.5 mg/kg", [0, 20], usual=0, measure="mean MADRS")
+    assert trial and trial.endpoint == "change" and trial.week == PEAK_DAY // 7
+    assert trial.expected[0] - trial.expected[1] == pytest.approx(-20 / 4, abs=0.3)
+
+
+def test_no_difference_gives_the_largest_trial_and_says_so():
+    trial = asked_for("dose=0.25, 0.5 mg/kg", [0, 0.01], usual=0)
+    assert trial and trial.capped
+
+
+def test_rules_alone_are_nothing_a_trial_by_calendar_could_compare():
+    assert asked_for("CAN-2=on, off", [0, 10], usual=0) is None
+
+
+def test_every_parameter_of_depression_names_the_outcome_it_shows_in():
+    ids = [id for id in posterior()[0].values if id.split(".")[0] in ("surge", "functional", "synapses", "depression")]
+    ids += [id for id in posterior()[0].values if id.startswith("background.")]
+    assert len(ids) > 20 and evidence.parameter(ids[0])
+    assert all(shows_in(id) for id in (*ids, DRUG_LEVEL, BACKGROUND_LEVEL))
+    assert shows_in("depression.sd_gain") != shows_in("depression.gain") and shows_in("bipolar.gain_factor") is None
