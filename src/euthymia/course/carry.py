@@ -144,7 +144,7 @@ class ByMaps:
         self.days = days + 1
         self.every = np.zeros((len(STATES), self.days + DAYS, n))  # a session on the last day has days beyond it
         self.known = np.zeros(self.every.shape[1:], bool)
-        self.numbers: dict[tuple[float, float, float], int] = {}
+        self.numbers: dict[tuple[int, float, int], int] = {}
 
     def now(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:
         """As `Carrier.now`."""
@@ -162,17 +162,19 @@ class ByMaps:
         """As `Carrier.advance`; without a dose there is nothing to do."""
         if dose is None:
             return {}
-        before = self._states(who, day)
+        n, before = len(self.last_d), self._states(who, day)
         gap_d = np.minimum(day - self.last_d[who], WHOLE_GAP_D)
         peaks = np.empty((len(WATCHED), len(who)))
         for number, at in self._alike(dose, gap_d):
             made, mine = self.store.made[number], who[at]
-            self.ahead[:, :, mine] = mapped(made.synapses[..., mine], made.others[..., mine], before[:, at])
+            synapses, others = (x if len(mine) == n else x.take(mine, axis=-1) for x in (made.synapses, made.others))
+            self.ahead[:, :, mine] = mapped(synapses, others, before[:, at])
             peaks[:, at] = [made.peaks[name][mine] for name in WATCHED]
+        first = (day + 1) * n + who  # the day after, where all days are in a row
         for k in range(DAYS):
             for state in range(len(STATES)):
-                self.every[state][day + k + 1, who] = self.ahead[k, state, who]
-            self.known[day + k + 1, who] = True
+                self.every[state].reshape(-1)[first + k * n] = self.ahead[k, state].take(who)
+            self.known.reshape(-1)[first + k * n] = True
         self.last_d[who] = day
         felt = np.stack([dose.number, *dose.felt])
         parts = self.batches.each(
@@ -182,13 +184,14 @@ class ByMaps:
 
     def _alike(self, dose: Dose, gap_d: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Numbers of maps, and which of the sessions have each."""
-        kinds = np.stack([dose.phase, dose.amount, gap_d])
-        several, of = np.unique(kinds, axis=1, return_inverse=True)
-        for k, kind in enumerate(several.T.tolist()):
-            phase, amount, gap = kind
-            if tuple(kind) not in self.numbers:
-                self.numbers[phase, amount, gap] = self.store.number(self.share_of(int(phase), amount), int(gap))
-            yield self.numbers[phase, amount, gap], np.flatnonzero(of == k)
+        left = np.arange(len(gap_d))
+        while len(left):
+            phase, amount, gap = kind = int(dose.phase[left[0]]), float(dose.amount[left[0]]), int(gap_d[left[0]])
+            mine = (dose.phase[left] == phase) & (dose.amount[left] == amount) & (gap_d[left] == gap)
+            if kind not in self.numbers:
+                self.numbers[kind] = self.store.number(self.share_of(phase, amount), gap)
+            yield self.numbers[kind], left[mine]
+            left = left[~mine]
 
     def _states(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:
         """The five states of `session_map.STATES`, [states, who]."""

@@ -236,6 +236,7 @@ class Store:
                 before = left[:, mine] if left is not None else np.zeros_like(_rates(self.setting, people))
                 found = _run(world, self.setting, self.timing, people, share[:, mine], before)
                 states, modes, fading, peaks = jax.tree.map(np.asarray, found)
-                parts.append(Map(*_numbers(states), fading, peaks, modes))
+                synapses, others = (x.astype(np.float32) for x in _numbers(states))  # far finer than a map is
+                parts.append(Map(synapses, others, fading, peaks, modes))
             of_worlds.append(jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., :n], *parts))
         return jax.tree.map(lambda *x: np.concatenate(x, axis=-1), *of_worlds)

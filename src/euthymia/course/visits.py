@@ -46,7 +46,7 @@ from euthymia.illness.depression import DAY_H
 from euthymia.patient.adherence import Adherence
 from euthymia.patient.population import Patients, illness_of
 from euthymia.patient.random import normals
-from euthymia.protocol.chart import Chart, Place, state
+from euthymia.protocol.chart import Chart, Place, measures_used, state
 from euthymia.protocol.decide import GIVE, QUIET, Decision, decide, during, postponed, table
 from euthymia.protocol.document import Protocol
 from euthymia.protocol.words import BEFORE_CHECKS, CONDITIONS, SAFEGUARDS
@@ -65,6 +65,8 @@ BY_DAY = (
     "early return",
     "misuse",
 )
+SESSIONS_IN = {f"sessions in {days} days": days for days in (7, 28)}
+"""Measures that take long to count, which is only done where a rule asks."""
 OWN = ("own systolic", "own value")
 """Random numbers by day (or session), and of the patient."""
 
@@ -131,13 +133,18 @@ class Ruled:
         z: dict[str, np.ndarray] | None = None,
         store: Store | None = None,
         only: tuple[str, ...] = (),
+        told: "Callable[[Visit], None] | None" = None,
     ) -> "Found":
         """All visits of a group of patients.
 
         gone: told how many days of how many patients were gone through; z: what `drawn` gave for them; store: of maps,
-        where these carry the brain and not the engine; only: values that are found, by default all.
+        where these carry the brain and not the engine; only: values that are found, by default all; told: of every
+        visit as it happens, which are then not kept.
         """
-        return _Group(self, patients, pool, gone, z or self.drawn(patients, pool), store).run(only)
+        visits: list[Visit] = []
+        group = _Group(self, patients, pool, gone, z or self.drawn(patients, pool), store)
+        group.run(told or visits.append)
+        return Found(group.values(only), visits, group.misuse_d)
 
     def drawn(self, patients: Patients, pool: Executor) -> dict[str, np.ndarray]:
         """Every random number of their courses, by stream [times, persons], and "moved", by ups and downs [times,
@@ -208,6 +215,7 @@ class _Group:
         )
         self.own = {name: np.concatenate([some[name] for some in own])[:n] for name in own[0]}
         self.exposures = Exposures(ruled.protocol, ruled.horizon_d, n) if self.illness == "ptsd" else None
+        self.used = measures_used(ruled.protocol)
         self.day = np.zeros(n, int)
         self.due = np.zeros(n)  # day of the next visit, infinite after the last
         self.since = np.full((2, n), np.inf)  # hours since the last two sessions
@@ -232,16 +240,14 @@ class _Group:
         """Random numbers of some patients, each at a time of their own."""
         return self.z[stream][time, self.person[who]]
 
-    def run(self, only: tuple[str, ...]) -> Found:
-        visits: list[Visit] = []
+    def run(self, told: Callable[[Visit], None]) -> None:
         while len(left := np.flatnonzero(self.day < self.ruled.horizon_d)):
             is_due = self.due[left] <= self.day[left]
             if is_due.any():
-                visits.append(self._see(left[is_due]))
+                told(self._see(left[is_due]))
             waiting = self._alike(np.flatnonzero(self.day < np.minimum(self.due, self.ruled.horizon_d)))
             if waiting:
                 self._wait(waiting)
-        return Found(self._values(only), visits, self.misuse_d)
 
     def _alike(self, who: np.ndarray) -> list[np.ndarray]:
         """Patients who wait for their next visit, apart by the steps of the days ahead; those who go equally far share
@@ -365,7 +371,9 @@ class _Group:
         measures["failed antidepressant trials"] = np.asarray(people.failed_trials)[who]
         measures["cumulative ketamine"] = self.cumulative_mg[who]
         measures |= {f"highest {name} of last session": x[who] for name, x in self.last.items()}
-        measures |= {f"sessions in {days} days": self._sessions_within(who, days) for days in (7, 28)}
+        for name, days in SESSIONS_IN.items():
+            if name in self.used:
+                measures[name] = self._sessions_within(who, days)
         for rule in protocol.eligibility.require:  # a scale that is not simulated lets everybody in
             if rule.limit.value is not None:
                 measures.setdefault(rule.measure, rule.limit.value.value)
@@ -467,7 +475,7 @@ class _Group:
             ahead |= {f"{pole} pole": at(self.z[f"{pole} pole"], self.person[who])[:-1] for pole in POLES}
         self.batches.each(who, work, DAY_H * self.day[who].astype(float), days, ahead)
 
-    def _values(self, only: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def values(self, only: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Symptoms once a day, [patients, days]: as in a course without rules, at every look, by what was given."""
         whole, a_day, n = self.ruled.whole, self.ruled.a_day, self.n
         since = np.full((2, len(whole.observe_h), n), np.inf)

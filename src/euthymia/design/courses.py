@@ -13,7 +13,7 @@ from euthymia.course.ruled import prepared
 from euthymia.course.session_map import Store
 from euthymia.course.setting import UNCERTAIN, Setting
 from euthymia.course.variants import Variants
-from euthymia.course.visits import Found, Ruled
+from euthymia.course.visits import Found, Ruled, Visit
 from euthymia.design.aims import MEASURES, Lived
 from euthymia.design.search import Part, Values, patients_of
 from euthymia.design.worlds import World
@@ -65,8 +65,9 @@ class Courses:
                 z = z or ruled.drawn(crowd, pool)
                 if ruled.kinds not in stores:
                     stores[ruled.kinds] = Store(alone.setting, alone.timing, people, *worlds)
-                course = ruled.run(crowd, pool, z=z, store=stores[ruled.kinds], only=("MADRS",))
-                yield lived_of(course, ruled, len(crowd))
+                counted = Counted(len(crowd))
+                course = ruled.run(crowd, pool, z=z, store=stores[ruled.kinds], only=("MADRS",), told=counted)
+                yield counted.lived(course)
 
     def _prepared(self, protocol: Protocol, worlds: Sequence[World], patients: int) -> tuple[Ruled, Setting]:
         """A course under rules, and its setting with what is uncertain for each patient of each world."""
@@ -79,18 +80,25 @@ class Courses:
         return several[0], replace(several[0].setting, **each)
 
 
-def lived_of(found: Found, ruled: Ruled, patients: int) -> Lived:
-    """A course in short."""
-    visits, sessions, mg, episodes = np.zeros((4, patients))
-    sbp, cadss = np.full((2, patients), np.nan)
-    for visit in found.visits:
-        given = visit.action == GIVE
-        visits[visit.who] += 1
-        sessions[visit.who] += given
-        mg[visit.who] += visit.mg
+class Counted:
+    """What becomes of patients, visit by visit."""
+
+    def __init__(self, patients: int):
+        self.visits, self.sessions, self.ketamine_mg, self.pressure_episodes = np.zeros((4, patients))
+        self.highest_sbp, self.highest_cadss = np.full((2, patients), np.nan)
+
+    def __call__(self, visit: Visit) -> None:
+        """One more visit of some of them."""
+        who = visit.who
+        self.visits[who] += 1
+        self.sessions[who] += visit.action == GIVE
+        self.ketamine_mg[who] += visit.mg
         if visit.harms:
             highest = visit.seen["SBP"] + visit.harms["peak systolic rise"]
-            episodes[visit.who] += highest >= HIGH_MMHG
-            sbp[visit.who] = np.fmax(sbp[visit.who], highest)
-            cadss[visit.who] = np.fmax(cadss[visit.who], visit.harms["peak dissociation"])
-    return Lived(found.values["MADRS"], visits, sessions, mg, episodes, sbp, cadss, found.misuse_d)
+            self.pressure_episodes[who] += highest >= HIGH_MMHG
+            self.highest_sbp[who] = np.fmax(self.highest_sbp[who], highest)
+            self.highest_cadss[who] = np.fmax(self.highest_cadss[who], visit.harms["peak dissociation"])
+
+    def lived(self, found: Found) -> Lived:
+        """The course in short."""
+        return Lived(found.values["MADRS"], **vars(self), misuse_d=found.misuse_d)

@@ -293,6 +293,7 @@ def find(
         parts=Parts(Path(out) / "parts", run, ("values",)) if out else None,
         workers=workers,
         scheduler=scheduler,
+        processes=True,
         progress=progress,
     )
     chosen = choice(race, seed)

@@ -110,13 +110,15 @@ def search(
     parts: Parts | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    processes: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Race:
     """Follow regimens until it is clear which are worth choosing.
 
     evaluate: follows the regimens of a part, a pure function of it; parts: where finished ones are kept, so that a
-    search that was stopped goes on; curves: how many days each curve has that `evaluate` gives beside the measures;
-    progress: called with (patients followed so far, those if no regimen were dropped), of all regimens and draws.
+    search that was stopped goes on; processes: whether workers are processes, and not threads; curves: how many days
+    each curve has that `evaluate` gives beside the measures; progress: called with (patients followed so far, those if
+    no regimen were dropped), of all regimens and draws.
     """
     values = {m: np.full((regimens, draws, patients), np.nan, np.float32) for m in asked.measures}
     sums = {name: np.zeros((regimens, draws, days), np.float32) for name, days in (curves or {}).items()}
@@ -128,7 +130,7 @@ def search(
             break
         wanted = np.where(np.arange(draws) < max(1, round(some_draws * draws)), max(1, round(some_blocks * BLOCKS)), 0)
         work = dict(enumerate(_parts(left, seen, wanted, patients), number * STAGE))
-        for key, found in _followed(evaluate, work, (*asked.measures, *sums), parts, workers, scheduler):
+        for key, found in _followed(evaluate, work, (*asked.measures, *sums), parts, workers, scheduler, processes):
             part = work[key]
             first, last = patients_of(part.blocks, patients)
             at = np.ix_(part.regimens, part.draws)
@@ -176,6 +178,7 @@ def _followed(
     parts: Parts | None,
     workers: int | None,
     scheduler: str | None,
+    processes: bool,
 ) -> Iterator[tuple[int, Values]]:
     """Every part with its values, in the order they are finished; those finished before are read."""
     kept = [key for key in work if parts and parts.done(key)]
@@ -183,7 +186,8 @@ def _followed(
         assert parts
         table, shape = parts.read("values", key), (len(work[key].regimens), len(work[key].draws), -1)
         yield key, {m: np.array(table[m].to_list(), np.float32).reshape(shape) for m in wanted}
-    for key, found in each(evaluate, {k: p for k, p in work.items() if k not in kept}, workers, scheduler):
+    left = {k: p for k, p in work.items() if k not in kept}
+    for key, found in each(evaluate, left, workers, scheduler, processes):
         if parts:
             rows = {m: np.asarray(found[m], np.float32).reshape(len(work[key].regimens), -1) for m in wanted}
             parts.write(key, pl.DataFrame({"regimen": work[key].regimens, **rows}))

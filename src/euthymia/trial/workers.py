@@ -1,4 +1,4 @@
-"""Independent parts of a computation, on threads of this machine or on the workers of a Dask cluster.
+"""Independent parts of a computation, on threads or processes of this machine or on the workers of a Dask cluster.
 
 A part is a pure function of its argument: it does not matter who computes it, in which order, or how often, so that a
 part whose worker died is simply computed again.
@@ -40,15 +40,18 @@ def each(
     parts: Mapping[int, Argument],
     workers: int | None = None,
     scheduler: str | None = None,
+    processes: bool = False,
 ) -> Iterator[tuple[int, Result]]:
     """The number and result of every part, as they are finished.
 
-    workers: threads on this machine (default: one per core); or scheduler: the address of a Dask cluster, whose workers
+    workers: threads on this machine (default: one per core), or processes, for what is mostly done outside compiled
+    code; or scheduler: the address of a Dask cluster, whose workers
     need the same Euthymia (compute, arguments and results are pickled).
     Raises UserError for a cluster that cannot be reached or used, and whatever `compute` raises.
     """
     if scheduler is None:
-        return _on_threads(compute, parts, threads(workers))
+        count = min(threads(workers), max(len(parts), 1))
+        return (_on_processes if processes and count > 1 else _on_threads)(compute, parts, count)
     if workers is not None:
         raise UserError("give `workers`, threads on this machine, or `scheduler`, a cluster with its own; not both.")
     return _on_cluster(compute, parts, scheduler)
@@ -66,6 +69,32 @@ def _on_threads(compute, parts, count):
                 yield done.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _on_processes(compute, parts, count):
+    import jax
+    from loky import get_reusable_executor
+    from loky.process_executor import TerminatedWorkerError
+
+    cache = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    pool = get_reusable_executor(max_workers=count, timeout=30, initializer=_begun, initargs=(cache,))
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="loky")  # it renews a process that has grown, and says so
+            for done in as_completed([pool.submit(_numbered, compute, k, part) for k, part in parts.items()]):
+                yield done.result()
+    except TerminatedWorkerError:
+        raise UserError("a process of this computation died; it may need more memory: give fewer workers.") from None
+    except BaseException:
+        pool.shutdown(kill_workers=True)
+        raise
+
+
+def _begun(cache: str | None) -> None:
+    """Where a process keeps compiled code: as whoever asked it."""
+    import jax
+
+    jax.config.update("jax_compilation_cache_dir", cache)
 
 
 def _checked(compute: Callable[[Argument], Result], wanted: tuple[str, str], part: Argument) -> Result:
