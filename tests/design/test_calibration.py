@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from euthymia.design.aims import aim
-from euthymia.design.search import Asked, Part, choice, patients_of, search
+from euthymia.design.search import Asked, Part, choice, search
 
 REGIMENS, PATIENTS, PROBLEMS = 6, 200, 600
+ASKED = Asked(aim("days in remission", "more"))
+PART = 4 * PATIENTS
+"""So that the first stage has four draws."""
 BOUNDS = (0.0, 0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 1.01)
 CLOSE = 0.03
 """Of a probability that few draws leave open; a shape of the gains that is not normal adds to it."""
@@ -28,10 +31,10 @@ def problem(seed: int, draws: int, shape_of: str) -> tuple[np.ndarray, int]:
     own = rng.normal(0, 4, (REGIMENS, PATIENTS))
 
     def evaluate(part: Part) -> dict[str, np.ndarray]:
-        some, rows = list(part.regimens), slice(*patients_of(part.blocks, PATIENTS))
+        some, rows = list(part.regimens), slice(*part.patients)
         return {"days in remission": gain[np.ix_(part.draws, some)].T[:, :, None] + own[some, None, rows]}
 
-    found = choice(search(evaluate, REGIMENS, draws, PATIENTS, Asked(aim("days in remission", "more")), workers=1))
+    found = choice(search(evaluate, REGIMENS, draws, PATIENTS, ASKED, part_patients=PART, workers=1))
     return found.best, int((level + curved(truth) @ slope.T).argmax())
 
 

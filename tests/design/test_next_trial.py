@@ -7,7 +7,7 @@ from euthymia import evidence
 from euthymia.design.aims import aim
 from euthymia.design.courses import CURVES
 from euthymia.design.next_trial import next_trial, shows_in
-from euthymia.design.search import Asked, Part, choice, patients_of, search
+from euthymia.design.search import Asked, Part, choice, search
 from euthymia.design.space import space
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
 from euthymia.protocol import load
@@ -27,7 +27,7 @@ def asked_for(vary: str, gains: list[float], usual: int | None, measure: str = "
 
     def evaluate(part: Part) -> dict[str, np.ndarray]:
         gain = np.array(gains)[list(part.regimens), None, None] + np.zeros((1, len(part.draws), 1))
-        own = np.random.default_rng(1).normal(0, 6, PATIENTS)[slice(*patients_of(part.blocks, PATIENTS))]
+        own = np.random.default_rng(1).normal(0, 6, PATIENTS)[slice(*part.patients)]
         curve = 50 + gain * bump
         aims = {"days in remission": 30 + gain + 0 * own, "mean MADRS": 20 - gain / 10 + own}
         return {measure: aims[measure], CURVES[0]: 40 - curve / 4, CURVES[1]: curve}

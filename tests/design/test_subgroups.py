@@ -3,7 +3,7 @@
 import numpy as np
 
 from euthymia.design.aims import aim
-from euthymia.design.search import Asked, Part, choice, patients_of, search
+from euthymia.design.search import Asked, Part, choice, search
 from euthymia.design.subgroups import FEWEST_PATIENTS, subgroups
 from euthymia.patient import draw
 
@@ -18,10 +18,10 @@ def found(more_in_the_heavy: float):
     def evaluate(part: Part) -> dict[str, np.ndarray]:
         days = 100 + np.random.default_rng(1).normal(0, 3, (2, DRAWS, PATIENTS))
         days[1] += np.where(HEAVY, more_in_the_heavy, -2.0)
-        rows = slice(*patients_of(part.blocks, PATIENTS))
+        rows = slice(*part.patients)
         return {"days in remission": days[np.ix_(part.regimens, part.draws)][:, :, rows]}
 
-    race = search(evaluate, 2, DRAWS, PATIENTS, Asked(aim("days in remission", "more")), stages=((1.0, 1.0),))
+    race = search(evaluate, 2, DRAWS, PATIENTS, Asked(aim("days in remission", "more")), stages=(DRAWS,))
     return {g.name: g for g in subgroups(race, choice(race), PEOPLE)}
 
 

@@ -8,7 +8,7 @@ from euthymia.design.aims import aim, limit
 from euthymia.design.courses import CURVES
 from euthymia.design.decision import perfect, worth
 from euthymia.design.find import Design
-from euthymia.design.search import Asked, Part, choice, patients_of, search
+from euthymia.design.search import Asked, Part, choice, search
 from euthymia.design.space import space
 from euthymia.patient import draw
 from euthymia.protocol import load
@@ -119,7 +119,7 @@ def made_up_design(patients: int = 200, draws: int = 8, weeks: int = 12) -> Desi
     level = np.random.default_rng(1).normal(0, 1, draws)
 
     def evaluate(part: Part) -> dict[str, np.ndarray]:
-        own, rows = np.random.default_rng(2).normal(0, 5, patients), slice(*patients_of(part.blocks, patients))
+        own, rows = np.random.default_rng(2).normal(0, 5, patients), slice(*part.patients)
         dose, gap = (x[list(part.regimens), None, None] for x in (doses, gaps))
         of_world = level[list(part.draws), None]
         days = 40 + 30 * dose - 4 * gap + of_world * (5 + 20 * (dose - 0.5) * gap) + own[rows]

@@ -23,30 +23,37 @@ class Picked(eqx.Module):
         return jax.tree.unflatten(self.form, list(self.rows))
 
 
-EVERYBODY = slice(None)
-Rows = np.ndarray | slice
-"""Which patients: by number, or `EVERYBODY`."""
-
-
 class Batches:
-    """Some patients, of whom any may be picked. pool: threads for the batches; size: of a batch; whole: work is always
-    done for everybody, which costs less than picking patients where it is light."""
+    """Some patients, of whom any may be picked. pool: threads for the batches; size: of a batch; whole: work is done
+    for all who are among them at once, asked for or not, which costs less than picking them where it is light."""
 
     def __init__(self, patients: Patients, pool: Executor, size: int, whole: bool = False):
         leaves, self.form = jax.tree.flatten(patients)
-        rows = np.stack([np.asarray(x, float) for x in leaves])
-        self.rows = jnp.asarray(rows) if whole else rows
+        self.rows = np.stack([np.asarray(x, float) for x in leaves])
         self.pool, self.size, self.whole, self.population = pool, size, whole, patients.population
+        if whole:
+            self.narrow(np.arange(len(self)))
 
     def __len__(self) -> int:
         return self.rows.shape[1]
+
+    def narrow(self, to: np.ndarray) -> None:
+        """From now on, where `whole`, only these are asked for; compiled code sees as many, or half, or a quarter."""
+        size = len(self)
+        while size % 2 == 0 and size >= 2 * max(len(to), 1):
+            size //= 2
+        self.among = to[np.minimum(np.arange(size), len(to) - 1)]
+        self.slot = np.zeros(len(self), int)
+        self.slot[to] = np.arange(len(to))
+        self.picked = Picked(jnp.asarray(self.rows[:, self.among]), self.form)
 
     def each(self, who: np.ndarray, work: Callable[..., Any], *arrays: Any) -> list[Any]:
         """`work` on a batch of patients at a time, called with them, their numbers, and `arrays`: more of each patient,
         [..., who], or such by name. The last of a batch is repeated where there are fewer."""
         if self.whole:
-            found = work(Picked(self.rows, self.form), EVERYBODY, *jax.tree.map(lambda x: self._spread(who, x), arrays))
-            return [jax.tree.map(lambda x: np.asarray(x)[..., who], found)]
+            at = self.slot[who]
+            spread = jax.tree.map(lambda x: self._spread(at, x), arrays)
+            return [jax.tree.map(lambda x: np.asarray(x)[..., at], work(self.picked, self.among, *spread))]
 
         def one(first: int) -> Any:
             at = np.minimum(np.arange(first, first + self.size), len(who) - 1)
@@ -56,10 +63,10 @@ class Batches:
         firsts = range(0, len(who), self.size)
         return list(self.pool.map(one, firsts) if len(firsts) > 1 else map(one, firsts))
 
-    def _spread(self, who: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Of everybody, 0 of those who are not asked about."""
-        if np.array_equal(who, np.arange(len(self))):
-            return x
-        found = np.zeros((*x.shape[:-1], len(self)), x.dtype)
-        found[..., who] = x
+    def _spread(self, at: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Of all who are among them, 0 of those who are not asked about."""
+        if len(at) == len(self.among):
+            return x  # everybody, in order
+        found = np.zeros((*x.shape[:-1], len(self.among)), x.dtype)
+        found[..., at] = x
         return found

@@ -20,7 +20,7 @@ from euthymia.course.between import (
     without_dose,
 )
 from euthymia.course.session_map import DAYS, WHOLE_GAP_D, Store, after, fade_between, mapped
-from euthymia.course.setting import Setting, Timing, picked
+from euthymia.course.setting import Setting, Timing
 from euthymia.harm.acute import AcuteHarm
 from euthymia.patient.population import Patients, illness_of
 
@@ -134,11 +134,12 @@ class ByEngine:
 class ByMaps:
     """The days after the last session, as its map says. In depression, where a look at the end of every day is enough.
 
-    share_of: of each entry of the template, how much a dose of a phase is in all patients, [entries, patients].
+    share_of: of each entry of the template, how much a dose of a phase is in all patients, [entries, patients];
+    known_of: uncertain parameters and setting of some patients.
     """
 
-    def __init__(self, store: Store, share_of: Any, batches: Batches, parameters: Parameters, days: int):
-        self.store, self.share_of, self.batches, self.parameters = store, share_of, batches, parameters
+    def __init__(self, store: Store, share_of: Any, batches: Batches, known_of: Any, days: int):
+        self.store, self.share_of, self.batches, self.known_of = store, share_of, batches, known_of
         n = len(batches)
         self.ahead, self.last_d = np.zeros((DAYS, 5, n)), np.full(n, -LONG_AGO_D)
         self.days = days + 1
@@ -178,7 +179,7 @@ class ByMaps:
         self.last_d[who] = day
         felt = np.stack([dose.number, *dose.felt])
         parts = self.batches.each(
-            who, lambda people, rows, *some: _harms(picked(self.parameters, rows), people, *some), peaks, felt
+            who, lambda people, rows, *some: _harms(self.known_of(rows)[0], people, *some), peaks, felt
         )
         return jax.tree.map(lambda *x: np.concatenate(x)[: len(who)], *parts)
 

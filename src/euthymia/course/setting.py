@@ -1,6 +1,5 @@
 """A course as arrays: what holds for everybody in it, and its times."""
 
-from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -99,10 +98,9 @@ class Setting(eqx.Module):
     entries: tuple[tuple[int, int], ...] = eqx.field(static=True)  # dose, input
     absorption: tuple[tuple[str, float], ...] = eqx.field(static=True)
 
-    def of(self, rows: Any) -> "Setting":
-        """The same for some of the patients, where what is uncertain differs between them."""
-        mine = {name: picked(getattr(self, name), rows) for name in UNCERTAIN}
-        return replace(self, **mine)
+    def uncertain(self) -> dict[str, Any]:
+        """The fields that hold uncertain numbers."""
+        return {name: getattr(self, name) for name in UNCERTAIN}
 
 
 UNCERTAIN = ("background", "multicentre", "antidepressants", "relative")
@@ -111,6 +109,4 @@ UNCERTAIN = ("background", "multicentre", "antidepressants", "relative")
 
 def picked(numbers: Any, rows: Any) -> Any:
     """Of some patients, those numbers that differ between them; the others as they are."""
-    if isinstance(rows, slice):  # everybody
-        return numbers
     return jax.tree.map(lambda x: x[..., rows] if np.ndim(x) else x, numbers)

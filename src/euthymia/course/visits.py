@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.special import ndtr
 
 from euthymia import evidence
 from euthymia.course.batch import BATCH
-from euthymia.course.batches import Batches, Picked, Rows
+from euthymia.course.batches import Batches, Picked
 from euthymia.course.between import (
     LONGEST_D,
     SAME_STEPS_D,
@@ -199,6 +200,7 @@ class _Group:
     ):
         self.ruled, self.patients, self.gone, self.n, self.z = ruled, patients, gone, len(patients), z
         n = self.n
+        self.last_known: tuple[Any, Any] = (None, None)
         self.person = np.arange(n) % (n // ruled.worlds)  # whose random numbers a patient has
         self.illness = illness_of(patients.population)
         self.ratings = RATINGS[self.illness]
@@ -206,7 +208,7 @@ class _Group:
         looks = len(ruled.whole.observe_h)
         self.carrier: Carrier = AtRest(looks, len(kept_in(self.illness)), n)
         if ruled.kinds and store:
-            self.carrier = ByMaps(store, self._share_of, self.batches, ruled.parameters, ruled.horizon_d)
+            self.carrier = ByMaps(store, self._share_of, self.batches, self._known, ruled.horizon_d)
         elif ruled.kinds:
             self.carrier = ByEngine(ruled.setting, ruled.timing, ruled.parameters, self.batches, looks)
         own = self.batches.each(
@@ -230,24 +232,37 @@ class _Group:
         self.responded = np.zeros(n)
         self.given_on = np.zeros((ruled.horizon_d + 1, n), bool)
 
-    def _known(self, rows: Rows) -> tuple[Parameters, Setting]:
+    def _known(self, rows: np.ndarray) -> tuple[Parameters, Setting]:
         """Of some patients, the uncertain parameters and the setting."""
-        if self.ruled.worlds == 1 or self.batches.whole:
+        if self.ruled.worlds == 1:
             return self.ruled.parameters, self.ruled.setting
-        return picked(self.ruled.parameters, rows), self.ruled.setting.of(rows)
+        if rows is not self.last_known[0]:  # the same again and again, where all are worked on at once
+            numbers = picked((self.ruled.parameters, self.ruled.setting.uncertain()), rows)
+            parameters, uncertain = jax.tree.map(jnp.asarray, numbers)
+            self.last_known = rows, (parameters, replace(self.ruled.setting, **uncertain))
+        return self.last_known[1]
 
     def _drawn(self, stream: str, time: Any, who: np.ndarray) -> np.ndarray:
         """Random numbers of some patients, each at a time of their own."""
         return self.z[stream][time, self.person[who]]
 
     def run(self, told: Callable[[Visit], None]) -> None:
+        """From the first visits to the horizon."""
         while len(left := np.flatnonzero(self.day < self.ruled.horizon_d)):
+            if self.batches.whole:
+                self._narrow(left)
             is_due = self.due[left] <= self.day[left]
             if is_due.any():
                 told(self._see(left[is_due]))
             waiting = self._alike(np.flatnonzero(self.day < np.minimum(self.due, self.ruled.horizon_d)))
             if waiting:
                 self._wait(waiting)
+
+    def _narrow(self, left: np.ndarray) -> None:
+        """Let go of those who come no more, once they are half of all that work is done for."""
+        coming = left[np.isfinite(self.due[left])]
+        if len(coming) and 2 * len(coming) <= len(self.batches.among):
+            self.batches.narrow(coming)
 
     def _alike(self, who: np.ndarray) -> list[np.ndarray]:
         """Patients who wait for their next visit, apart by the steps of the days ahead; those who go equally far share
@@ -463,7 +478,7 @@ class _Group:
             """Of each patient, at every look from now on; beyond the horizon the last repeats and is not used."""
             return table[np.minimum(look, len(table) - 1), ..., whose]
 
-        def work(people: Picked, rows: Rows, *known: Any) -> None:
+        def work(people: Picked, rows: np.ndarray, *known: Any) -> None:
             own = {name: x[rows] for name, x in self.own.items()}
             for name, x in own_onward(*self._known(rows), timing, people, own, *known).items():
                 self.own[name][rows] = np.asarray(x)
@@ -477,6 +492,8 @@ class _Group:
 
     def values(self, only: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Symptoms once a day, [patients, days]: as in a course without rules, at every look, by what was given."""
+        if self.batches.whole:
+            self.batches.narrow(np.arange(self.n))
         whole, a_day, n = self.ruled.whole, self.ruled.a_day, self.n
         since = np.full((2, len(whole.observe_h), n), np.inf)
         for look, gap_h in enumerate(np.diff(whole.observe_h)):
@@ -487,7 +504,7 @@ class _Group:
 
         found: dict[str, np.ndarray] = {}
 
-        def work(people: Picked, rows: Rows, since: np.ndarray, brain: np.ndarray, exposed: Any, z: Any) -> None:
+        def work(people: Picked, rows: np.ndarray, since: np.ndarray, brain: np.ndarray, exposed: Any, z: Any) -> None:
             timing = replace(whole, since_session_h=since, exposed=exposed)
             known: Any = dict(zip(kept_in(self.illness), brain.transpose(1, 0, 2), strict=True))
             symptoms = symptoms_by_look(*self._known(rows), timing, people, z, known, only)

@@ -3,19 +3,19 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from euthymia import evidence
 from euthymia.course.ruled import prepared
 from euthymia.course.session_map import Store
-from euthymia.course.setting import UNCERTAIN, Setting
+from euthymia.course.setting import Setting
 from euthymia.course.variants import Variants
 from euthymia.course.visits import Found, Ruled, Visit
 from euthymia.design.aims import MEASURES, Lived
-from euthymia.design.search import Part, Values, patients_of
+from euthymia.design.search import Part, Values
 from euthymia.design.worlds import World
 from euthymia.patient.population import Patients
 from euthymia.protocol import Protocol
@@ -39,8 +39,7 @@ class Courses:
     measures: tuple[str, ...]
 
     def __call__(self, part: Part) -> Values:
-        first, last = patients_of(part.blocks, len(self.people))
-        some = self.people.take(first, last)
+        some = self.people.take(*part.patients)
         shape = len(part.draws), len(some)
         found: dict[str, list[np.ndarray]] = {name: [] for name in (*self.measures, *CURVES)}
         for lived in self.lived([self.protocols[k] for k in part.regimens], some, [self.worlds[k] for k in part.draws]):
@@ -55,7 +54,7 @@ class Courses:
         """What these patients go through under each of the protocols, world after world: [worlds * patients]."""
         n = len(people)
         crowd = jax.tree.map(lambda x: np.tile(x, len(worlds)), people)
-        parameters = {id: jnp.asarray(np.repeat([world[id] for world in worlds], n)) for id in worlds[0]}
+        parameters = {id: _each([world[id] for world in worlds], n) for id in worlds[0]}
         stores, z = {}, None
         with ThreadPoolExecutor(1) as pool:
             for protocol in protocols:
@@ -75,9 +74,14 @@ class Courses:
         for world in worlds:
             with evidence.assume(world):
                 several.append(prepared(protocol, self.people.population, 7 * self.weeks, Variants())[0])
-        of_worlds = [{name: getattr(ruled.setting, name) for name in UNCERTAIN} for ruled in several]
-        each = jax.tree.map(lambda *x: jnp.asarray(np.repeat(np.stack(x), patients)), *of_worlds)
+        of_worlds = [ruled.setting.uncertain() for ruled in several]
+        each = jax.tree.map(lambda *x: _each(x, patients), *of_worlds)
         return several[0], replace(several[0].setting, **each)
+
+
+def _each(numbers: Sequence[float], patients: int) -> Any:
+    """A number of each world for each of its patients; where all agree one for all, which compiled code does less for."""
+    return numbers[0] if len(set(map(float, numbers))) == 1 else np.repeat(numbers, patients)
 
 
 class Counted:

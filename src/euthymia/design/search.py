@@ -1,7 +1,7 @@
 """The search: every regimen in the same virtual patients and under the same draws, the hopeless dropped early.
 
-Work is cut into parts: some regimens, under some draws of the parameters, in some blocks of patients. The race goes in
-stages, each with more draws and more patients; after a stage a regimen leaves it where another is at least as good in
+Work is cut into parts: some regimens, under some draws of the parameters, in all or some patients. The race goes in
+stages, each with more draws; after a stage a regimen leaves it where another is at least as good in
 everything that is asked and surely better in the aim, or where it surely breaks a limit. What remains is compared in
 full.
 """
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,28 +31,25 @@ BEATEN = 0.99
 FEWEST = 4
 """Draws of the parameters below which nothing is sure."""
 BEATEN_BY = "beaten by regimen"
-STAGES = ((0.2, 0.25), (0.5, 0.5), (1.0, 1.0))
-"""Of the race: shares of the draws and of the patients."""
-BLOCKS = 4
-"""Into which the patients are cut."""
 CONFIDENCE = 0.95
 """With which a limit on a chance must hold, given how few patients were followed."""
 
 
 PART_PATIENTS, PART_REGIMENS = 8000, 50
-"""Of a part at most: patients in all its draws, and regimens. Parts are the same for any number of workers."""
+"""Of a part at most: patients in all its draws, and regimens. Parts are the same for any number of workers; small ones
+cost more per patient."""
 
 
 class Part(NamedTuple):
-    """Of the work: regimens and draws by number, and the first block of patients and the one after the last."""
+    """Of the work: regimens and draws by number, and the first patient and the one after the last."""
 
     regimens: tuple[int, ...]
     draws: tuple[int, ...]
-    blocks: tuple[int, int]
+    patients: tuple[int, int]
 
 
 Values = Mapping[str, np.ndarray]
-"""By measure, [regimens, draws, patients of the blocks]."""
+"""By measure, [regimens, draws, patients of the part]."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,9 @@ class Race:
         return np.array([k for k in range(n) if k not in self.out], int)
 
     def of(self, measure: str, regimens: Any) -> np.ndarray:
-        """Values of some regimens, where all of them were followed alike: [regimens, draws, patients]."""
+        """Values of some regimens, under the draws in which all of them were followed: [regimens, draws, patients]."""
         x = self.values[measure][regimens]
-        seen = np.isfinite(x).all(axis=0)
-        draws, patients = (np.flatnonzero(np.sum(seen, axis=axis)) for axis in (1, 0))
-        return x[:, draws][:, :, patients]
+        return x[:, np.isfinite(x[:, :, 0]).all(axis=0)]
 
     def means(self, measure: str, regimens: Any) -> np.ndarray:
         """Means over patients, [regimens, draws]."""
@@ -106,7 +103,8 @@ def search(
     asked: Asked,
     *,
     curves: Mapping[str, int] | None = None,
-    stages: Sequence[tuple[float, float]] = STAGES,
+    stages: Sequence[int] | None = None,
+    part_patients: int = PART_PATIENTS,
     parts: Parts | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -116,23 +114,23 @@ def search(
     """Follow regimens until it is clear which are worth choosing.
 
     evaluate: follows the regimens of a part, a pure function of it; parts: where finished ones are kept, so that a
-    search that was stopped goes on; processes: whether workers are processes, and not threads; curves: how many days
+    search that was stopped goes on; stages: numbers of draws after which regimens are dropped, and of all draws;
+    part_patients: of a part at most; processes: whether workers are processes, and not threads; curves: how many days
     each curve has that `evaluate` gives beside the measures; progress: called with (patients followed so far, those if
     no regimen were dropped), of all regimens and draws.
     """
     values = {m: np.full((regimens, draws, patients), np.nan, np.float32) for m in asked.measures}
     sums = {name: np.zeros((regimens, draws, days), np.float32) for name, days in (curves or {}).items()}
     race, counted = Race(asked, values), np.zeros((regimens, draws, 1), np.float32)
-    seen = np.zeros(draws, int)  # blocks of patients in which each draw was followed
-    for number, (some_draws, some_blocks) in enumerate(stages):
+    ends, seen = stages or stages_of(draws, patients, part_patients), 0
+    for number, end in enumerate(ends):
         left = race.left
         if not len(left):
             break
-        wanted = np.where(np.arange(draws) < max(1, round(some_draws * draws)), max(1, round(some_blocks * BLOCKS)), 0)
-        work = dict(enumerate(_parts(left, seen, wanted, patients), number * STAGE))
+        work = dict(enumerate(_parts(left, range(seen, end), patients, part_patients), number * STAGE))
         for key, found in _followed(evaluate, work, (*asked.measures, *sums), parts, workers, scheduler, processes):
             part = work[key]
-            first, last = patients_of(part.blocks, patients)
+            first, last = part.patients
             at = np.ix_(part.regimens, part.draws)
             for measure in asked.measures:
                 race.values[measure][:, :, first:last][at] = found[measure]
@@ -142,8 +140,8 @@ def search(
             race.followed += len(part.regimens) * len(part.draws) * (last - first)
             if progress:
                 progress(race.followed, regimens * draws * patients)
-        seen = np.maximum(seen, wanted)
-        if number < len(stages) - 1:
+        seen = end
+        if end < draws:
             _drop(race)
     with np.errstate(invalid="ignore"):
         race.curves = {name: total / counted for name, total in sums.items()}
@@ -154,21 +152,23 @@ STAGE = 100_000
 """Parts of one stage are numbered below that of the next by so many."""
 
 
-def _parts(left: np.ndarray, seen: np.ndarray, wanted: np.ndarray, patients: int) -> Iterator[Part]:
-    """What is to be followed of the regimens that are left. seen, wanted: blocks of patients of each draw."""
-    for blocks in sorted({(int(a), int(b)) for a, b in zip(seen, wanted, strict=True) if a < b}):
-        mine = np.flatnonzero((seen == blocks[0]) & (wanted == blocks[1]))
-        first, last = patients_of(blocks, patients)
-        several = max(1, PART_PATIENTS // (last - first))
-        for k in range(0, len(mine), several):
+def stages_of(draws: int, patients: int, part_patients: int = PART_PATIENTS) -> tuple[int, ...]:
+    """After how many draws regimens are dropped, and at last how many draws there are: whole parts, of which the first
+    stage has enough draws to tell anything."""
+    several = max(1, part_patients // patients)
+    first = several * ceil(FEWEST / several)
+    half = several * ceil(draws / 2 / several)
+    return tuple(sorted({min(n, draws) for n in (first, half, draws) if n >= first}))
+
+
+def _parts(left: np.ndarray, draws: range, patients: int, part_patients: int) -> Iterator[Part]:
+    """What is to be followed of the regimens that are left, under these draws."""
+    several = max(1, part_patients // patients)
+    edges = np.linspace(0, patients, ceil(patients / part_patients) + 1).round().astype(int)
+    for k in range(0, len(draws), several):
+        for first, last in pairwise(edges.tolist()):
             for j in range(0, len(left), PART_REGIMENS):
-                yield Part(tuple(left[j : j + PART_REGIMENS].tolist()), tuple(mine[k : k + several].tolist()), blocks)
-
-
-def patients_of(blocks: tuple[int, int], patients: int) -> tuple[int, int]:
-    """Number of the first patient of some blocks, and of the one after the last."""
-    first, last = (patients * block // BLOCKS for block in blocks)
-    return first, last
+                yield Part(tuple(left[j : j + PART_REGIMENS].tolist()), tuple(draws[k : k + several]), (first, last))
 
 
 def _followed(

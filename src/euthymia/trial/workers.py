@@ -77,7 +77,9 @@ def _on_processes(compute, parts, count):
     from loky.process_executor import TerminatedWorkerError
 
     cache = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
-    pool = get_reusable_executor(max_workers=count, timeout=30, initializer=_begun, initargs=(cache,))
+    # each has a core of its own: compiled code that wants more would only wait for the others
+    alone = {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()}
+    pool = get_reusable_executor(max_workers=count, timeout=30, initializer=_begun, initargs=(cache,), env=alone)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="loky")  # it renews a process that has grown, and says so
