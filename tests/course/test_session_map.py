@@ -29,7 +29,8 @@ def stored(values: dict[str, float] | None = None) -> tuple[Store, int]:
 def of_dose(store: tuple[Store, int], dose: float, gap_d: int = WHOLE_GAP_D):
     """The map of a dose (mg/kg) after a gap."""
     maps, entries = store
-    return maps.made[maps.number(np.tile(dose * np.asarray(PEOPLE.weight_kg), (entries, 1)), gap_d)]
+    number = maps.number(np.tile(dose * np.asarray(PEOPLE.weight_kg), (entries, 1)), gap_d)
+    return maps.of(number, np.arange(N))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def walked(store: tuple[Store, int], doses: list[float], gaps_d: list[int]) -> n
     state, found, last = np.zeros((5, N)), [], WHOLE_GAP_D
     for dose, gap in zip(doses, gaps_d, strict=True):
         session = of_dose(store, dose, last)
-        state = after(mapped(session.synapses, session.others, state), session.fading, np.full(N, gap))
+        state = after(mapped(session.synapses, session.others, state), store[0].fading, np.full(N, gap))
         found.append(evidence.value("depression.functional_weight") * state[0] + state[1] + state[2])
         last = gap
     return np.array(found)
@@ -97,3 +98,14 @@ def test_parameters_may_be_those_of_a_draw(intravenous):
         expected = of_dose(stored(draws), 0.5)
     np.testing.assert_array_equal(other.synapses, expected.synapses)
     assert (other.synapses[0, 0, 2] > 1.1 * usual.synapses[0, 0, 2]).all()  # more labile synapses a day later
+
+
+def test_patients_may_differ_in_parameters_and_be_asked_for_one_after_the_other(intravenous):
+    gain = np.repeat([0.06, 0.12], [N - 20, 20])
+    store = stored({"synapses.growth_rate": gain})
+    maps, number = store[0], store[0].number(np.tile(0.5 * np.asarray(PEOPLE.weight_kg), (store[1], 1)), 2)
+    few = maps.of(number, np.array([3, N - 1]))
+    assert few.known.sum() == 2
+    every = maps.of(number, np.arange(N)).synapses
+    low, high = (of_dose(stored({"synapses.growth_rate": x}), 0.5, 2).synapses for x in (0.06, 0.12))
+    np.testing.assert_allclose(every, np.where(gain < 0.1, low, high), rtol=1e-6)

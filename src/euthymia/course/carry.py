@@ -153,8 +153,7 @@ class ByMaps:
 
     def whole(self) -> np.ndarray:
         """As `Carrier.whole`."""
-        if self.store.made:
-            fade_between(self.every, self.known, self.store.made[0].fading)
+        fade_between(self.every, self.known, self.store.fading)
         return np.moveaxis(self.every[:, : self.days], 0, 1)
 
     def advance(
@@ -167,7 +166,7 @@ class ByMaps:
         gap_d = np.minimum(day - self.last_d[who], WHOLE_GAP_D)
         peaks = np.empty((len(WATCHED), len(who)))
         for number, at in self._alike(dose, gap_d):
-            made, mine = self.store.made[number], who[at]
+            made, mine = self.store.of(number, who[at]), who[at]
             synapses, others = (x if len(mine) == n else x.take(mine, axis=-1) for x in (made.synapses, made.others))
             self.ahead[:, :, mine] = mapped(synapses, others, before[:, at])
             peaks[:, at] = [made.peaks[name][mine] for name in WATCHED]
@@ -196,9 +195,7 @@ class ByMaps:
 
     def _states(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:
         """The five states of `session_map.STATES`, [states, who]."""
-        if not self.store.made:
-            return np.zeros((5, len(who)))
-        return after(self.ahead[..., who], self.store.made[0].fading[:, who], day - self.last_d[who])
+        return after(self.ahead[..., who], self.store.fading[:, who], day - self.last_d[who])
 
 
 @compiled

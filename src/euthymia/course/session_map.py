@@ -26,7 +26,7 @@ from euthymia import evidence
 from euthymia.brain.plasticity import LN2
 from euthymia.course.batch import BATCH, WATCHED, WIDE, bind, chain_of
 from euthymia.course.engine import Segments
-from euthymia.course.setting import Setting, Timing
+from euthymia.course.setting import Setting, Timing, picked
 from euthymia.illness.depression import DAY_H
 from euthymia.patient.population import Patients
 
@@ -50,19 +50,21 @@ LEFT_OVER_BLOCK, LEFT_BDNF = 0.05, 0.02
 class Map(NamedTuple):
     """Of one session in some patients.
 
+    share: of each entry of the template's dose, [entries, patients]; gap_d: whole days since the session before;
     synapses: [days, 3, 8, patients], the eight numbers above in that order: without anything left, and what one unit of
     over-block and of BDNF before the session changes; others: [days, 5, patients], over-block (what the session adds;
     what stays of it) and BDNF (what the session adds; by over-block; by BDNF);
-    fading: rates per hour of functional, labile, consolidated, of consolidation, and of over-block, [5, patients];
     peaks: of each watched signal within the session, [patients]; left: modes of the drug at the end of each day,
-    [days, modes, patients].
+    [days, modes, patients]; known: of which patients all this is known, [patients].
     """
 
+    share: np.ndarray
+    gap_d: int
     synapses: np.ndarray
     others: np.ndarray
-    fading: np.ndarray
     peaks: dict[str, np.ndarray]
     left: np.ndarray
+    known: np.ndarray
 
 
 @eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
@@ -162,7 +164,7 @@ def mapped(synapses: np.ndarray, others: np.ndarray, before: np.ndarray) -> np.n
 def after(ahead: np.ndarray, fading: np.ndarray, days: np.ndarray) -> np.ndarray:
     """The states of the brain some whole days after a session, [states, patients].
 
-    ahead: the states on the days after it, of `mapped`; fading: as in `Map`; days: at least 1, [patients].
+    ahead: the states on the days after it, of `mapped`; fading: as in `Store`; days: at least 1, [patients].
     """
     now = ahead[np.clip(days, 1, DAYS) - 1, :, np.arange(len(days))].T
     late = np.flatnonzero(days > DAYS)
@@ -198,45 +200,49 @@ def fade_between(every: np.ndarray, known: np.ndarray, fading: np.ndarray) -> No
 
 
 class Store:
-    """Maps of sessions in the same patients, made when first asked for.
+    """Maps of sessions, made for those patients in whom they are first asked for.
 
-    setting, timing: of the template of a session (`between.template`); worlds: uncertain parameters, as in
-    `course.between`; where there are several, the patients follow each other once in each; made: by number.
+    setting, timing: of the template of a session (`between.template`); parameters: as in `course.between`, one number
+    for all or one for each patient; made: by number; fading: rates per hour of functional, labile, consolidated, of
+    consolidation, and of over-block, [5, patients], of those in whom any map is known.
     """
 
-    def __init__(self, setting: Setting, timing: Timing, patients: Patients, *worlds: Mapping[str, Any]):
-        self.setting, self.timing, self.patients = setting, timing, patients
-        self.worlds = [{id: jnp.asarray(x) for id, x in world.items()} for world in worlds]
+    def __init__(self, setting: Setting, timing: Timing, patients: Patients, parameters: Mapping[str, Any]):
+        self.setting, self.timing, self.patients, self.parameters = setting, timing, patients, parameters
         self.numbers: dict[tuple[bytes, int], int] = {}
         self.made: list[Map] = []
+        self.fading = np.tile([[1.0], [1.0], [0.5], [0.0], [1.0]], len(patients))
 
     def number(self, share: np.ndarray, gap_d: int) -> int:
-        """Which of `made` a session is. share: of each entry of the template's dose, [entries, patients of all worlds];
-        gap_d: whole days since the session before."""
+        """Which of `made` a session is. share, gap_d: as in `Map`."""
         key = blake2b(np.ascontiguousarray(share).tobytes()).digest(), min(gap_d, WHOLE_GAP_D)
         if key not in self.numbers:
-            left = None
-            if gap_d < WHOLE_GAP_D:
-                alone = self.made[self.number(share, WHOLE_GAP_D)]
-                left = alone.left[gap_d - 1 :: gap_d].sum(0)
-            made = self._made(share, left)
+            n, modes = len(self.patients), len(_rates(self.setting, self.patients.take(0, 1)))
+            synapses, others = (np.zeros((DAYS, *shape, n), np.float32) for shape in ((3, 8), (5,)))  # finer than a map
+            peaks, left = {name: np.zeros(n) for name in WATCHED}, np.zeros((DAYS, modes, n))
             self.numbers[key] = len(self.made)
-            self.made.append(made)
+            self.made.append(Map(share, key[1], synapses, others, peaks, left, np.zeros(n, bool)))
         return self.numbers[key]
 
-    def _made(self, share: np.ndarray, left: np.ndarray | None) -> Map:
-        n = len(self.patients)
-        of_worlds = []
-        for k, world in enumerate(self.worlds):
-            parts = []
-            for first in range(0, n, BATCH):
-                rows = np.minimum(np.arange(first, first + BATCH), n - 1)
-                people = jax.tree.map(lambda x, rows=rows: np.asarray(x)[rows], self.patients)
-                mine = k * n + rows
-                before = left[:, mine] if left is not None else np.zeros_like(_rates(self.setting, people))
-                found = _run(world, self.setting, self.timing, people, share[:, mine], before)
-                states, modes, fading, peaks = jax.tree.map(np.asarray, found)
-                synapses, others = (x.astype(np.float32) for x in _numbers(states))  # far finer than a map is
-                parts.append(Map(synapses, others, fading, peaks, modes))
-            of_worlds.append(jax.tree.map(lambda *x: np.concatenate(x, axis=-1)[..., :n], *parts))
-        return jax.tree.map(lambda *x: np.concatenate(x, axis=-1), *of_worlds)
+    def of(self, number: int, who: np.ndarray) -> Map:
+        """One of `made`, known of these patients."""
+        found = self.made[number]
+        new = who[~found.known[who]]
+        left = np.zeros((found.left.shape[1], len(new)))
+        if found.gap_d < WHOLE_GAP_D and len(new):
+            alone = self.of(self.number(found.share, WHOLE_GAP_D), new)
+            left = alone.left[found.gap_d - 1 :: found.gap_d][..., new].sum(0)
+        for first in range(0, len(new), BATCH):
+            rows = new[first : first + BATCH]
+            at = np.minimum(np.arange(BATCH), len(rows) - 1)  # the last repeated, where there are fewer
+            some = jax.tree.map(lambda x, rows=rows[at]: np.asarray(x)[rows], self.patients)
+            fixed = picked(self.parameters, rows[at]), self.setting, self.timing, some
+            share, before = found.share[:, rows[at]], left[:, first : first + BATCH][:, at]
+            mine = slice(len(rows))
+            several = jax.tree.map(lambda x, mine=mine: np.asarray(x)[..., mine], _run(*fixed, share, before))
+            states, found.left[..., rows], self.fading[:, rows], peaks = several
+            found.synapses[..., rows], found.others[..., rows] = _numbers(states)
+            for name in WATCHED:
+                found.peaks[name][rows] = peaks[name]
+            found.known[rows] = True
+        return found

@@ -63,7 +63,7 @@ class Courses:
                 ruled = replace(alone, **more)
                 z = z or ruled.drawn(crowd, pool)
                 if ruled.kinds not in stores:
-                    stores[ruled.kinds] = Store(alone.setting, alone.timing, people, *worlds)
+                    stores[ruled.kinds] = Store(alone.setting, alone.timing, crowd, parameters)
                 counted = Counted(len(crowd))
                 course = ruled.run(crowd, pool, z=z, store=stores[ruled.kinds], only=("MADRS",), told=counted)
                 yield counted.lived(course)
@@ -80,7 +80,7 @@ class Courses:
 
 
 def _each(numbers: Sequence[float], patients: int) -> Any:
-    """A number of each world for each of its patients; where all agree one for all, which compiled code does less for."""
+    """A number of each world for each of its patients; one for all where they agree, which costs less."""
     return numbers[0] if len(set(map(float, numbers))) == 1 else np.repeat(numbers, patients)
 
 
