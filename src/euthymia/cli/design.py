@@ -36,6 +36,9 @@ def design(
     price: Annotated[
         list[str] | None, typer.Option(help='For the cost: "visit=150" and "session=400", in a currency of yours.')
     ] = None,
+    scout: Annotated[
+        int | None, typer.Option(help="In a large space, look at so many regimens first; the best are then compared.")
+    ] = None,
     patients: Annotated[int, typer.Option("--patients", "-n", help="Virtual patients, the same in all.")] = 1000,
     draws: Annotated[int, typer.Option(help="Worlds: draws of the parameters, each with a clinic of its own.")] = 20,
     weeks: Annotated[int, typer.Option(help="Horizon.")] = 52,
@@ -62,6 +65,7 @@ def design(
             burdens=burden,
             patient=patient,
             prices=price or (),
+            scout=scout,
             patients=patients,
             draws=draws,
             weeks=weeks,

@@ -24,7 +24,9 @@ from euthymia.design.extrapolation import Beyond, beyond
 from euthymia.design.next_trial import NextTrial, next_trial
 from euthymia.design.patient import known as known_of
 from euthymia.design.patient import people_like
-from euthymia.design.search import Asked, Choice, Part, Race, Values, choice, nearest, search
+from euthymia.design.scout import GENERATION
+from euthymia.design.scout import scout as scouted
+from euthymia.design.search import FEWEST, Asked, Choice, Part, Race, Values, choice, nearest, search
 from euthymia.design.space import Regimen, Space, space
 from euthymia.design.subgroups import Subgroup, subgroups
 from euthymia.design.worlds import levels, worlds
@@ -226,6 +228,7 @@ def find(
     burdens: Sequence[str] | None = None,
     patient: str | None = None,
     prices: Sequence[str] = (),
+    scout: int | None = None,
     patients: int = 1000,
     draws: int = 20,
     weeks: int = 52,
@@ -241,6 +244,7 @@ def find(
     days in remission; subject_to: limits, as `design.aims.limit` reads them; burdens: measures beside the aim on the
     front; patient: what is known of one, as `design.patient.known` reads it, whom all virtual patients are then like;
     prices: as `design.aims.prices` reads them, of which the cost is then a burden;
+    scout: how many regimens are looked at first, of a space too large to compare one by one (`design.scout`);
     patients: virtual patients, the same for every regimen; draws: worlds; out: folder where finished parts are
     kept, so that a search that was stopped goes on.
     Raises UserError, in one sentence, for what cannot be asked or done.
@@ -255,13 +259,11 @@ def find(
         raise UserError(f"weeks must be between 1 and {MAXIMUM_WEEKS}, got {weeks}.")
     if illness_of(document.population) != "depression":
         raise UserError(f"regimens are searched in depression so far; {document.name} is for {document.indication}.")
-    found = space(document, vary)
     population = document.population
     people = people_like(like, population, patients, seed) if like else draw(population, patients, seed)
     chosen_worlds = worlds(draws, seed)
     counted = ("visits", "sessions") if priced else ()
     measures = dict.fromkeys((*(m for m in asked.measures if m != "cost"), *counted))
-    courses = Courses(tuple(r.protocol for r in found.regimens), people, chosen_worlds, weeks, tuple(measures))
     provenance = Provenance(
         protocol=document.name,
         protocol_hash=fingerprint(document),
@@ -278,24 +280,37 @@ def find(
         "provenance": asdict(provenance),
         "weeks": weeks,
         "draws": draws,
-        "regimens": [fingerprint(r.protocol) for r in found.regimens],
         "asked": [asked.aim.measure, [x.text for x in asked.limits], list(asked.burdens)],
         "patient": like,
         "prices": priced and priced._asdict(),
     }
-    race = search(
-        Priced(courses, priced) if priced else courses,
-        len(found.regimens),
-        draws,
-        patients,
-        asked,
-        curves=dict.fromkeys(CURVES, 7 * weeks + 1),
-        parts=Parts(Path(out) / "parts", run, ("values",)) if out else None,
-        workers=workers,
-        scheduler=scheduler,
-        processes=True,
-        progress=progress,
-    )
+
+    def raced(protocols: Sequence[Protocol], kept: str, stages: Sequence[int] | None, told: Any) -> Race:
+        courses = Courses(tuple(protocols), people, chosen_worlds, weeks, tuple(measures))
+        mine = run | {"regimens": [fingerprint(p) for p in protocols]}
+        return search(
+            Priced(courses, priced) if priced else courses,
+            len(protocols),
+            draws,
+            patients,
+            asked,
+            stages=stages,
+            curves=dict.fromkeys(CURVES, 7 * weeks + 1),
+            parts=Parts(Path(out) / kept, mine, ("values",)) if out else None,
+            workers=workers,
+            scheduler=scheduler,
+            processes=True,
+            progress=told,
+        )
+
+    def followed(protocols: Sequence[Protocol], generation: int) -> Race:
+        if progress and scout:
+            progress(min(generation * GENERATION, scout), scout)
+        return raced(protocols, f"parts/scout-{generation:04d}", (min(FEWEST, draws),), None)
+
+    looked = scout is not None
+    found = scouted(document, vary, scout, asked, followed, seed) if looked else space(document, vary)
+    race = raced([r.protocol for r in found.regimens], "parts", None, progress)
     chosen = choice(race, seed)
     if chosen.chosen is None:
         raise UserError(_infeasible(race, found))

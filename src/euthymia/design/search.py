@@ -315,14 +315,14 @@ def nearest(race: Race) -> tuple[int, Limit, float] | None:
     of its value. None where some regimen keeps them all."""
     best: tuple[int, Limit, float] | None = None
     for k in range(len(race.values[race.asked.aim.measure])):
-        missed = [(_short(race.of(x.measure, [k])[0], x), x) for x in race.asked.limits]
-        worst = max(missed, key=lambda pair: pair[0])
+        misses = [(missed(race.of(x.measure, [k])[0], x), x) for x in race.asked.limits]
+        worst = max(misses, key=lambda pair: pair[0])
         if best is None or worst[0] < best[2]:
             best = k, worst[1], worst[0]
     return best
 
 
-def _short(x: np.ndarray, limit: Limit) -> float:
+def missed(x: np.ndarray, limit: Limit) -> float:
     """By what share of its value a limit is missed; below 0 where it is kept."""
     if limit.chance is not None:
         return float(_bound(limit.holds_in(x).mean(), x.shape[1], CONFIDENCE) / limit.chance - 1)

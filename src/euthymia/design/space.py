@@ -107,9 +107,8 @@ def _steps(knob: Knob, low: float, high: float, count: int | None) -> list[float
 # --- the regimens -----------------------------------------------------------------------------------------------------
 
 
-def space(protocol: Protocol, vary: Sequence[str]) -> Space:
-    """Every combination of what is varied. Raises UserError: nothing to vary, the same twice, too many, or none that
-    the safety bounds allow."""
+def axes_of(protocol: Protocol, vary: Sequence[str]) -> list[tuple[Knob, tuple[str, ...]]]:
+    """What is varied and through which values. Raises UserError: nothing to vary, or the same twice."""
     if not vary:
         raise UserError(
             f'say what to vary, such as --vary "dose=0.25..1.0 mg/kg"; {protocol.name} has: {_all(protocol)}.'
@@ -119,13 +118,20 @@ def space(protocol: Protocol, vary: Sequence[str]) -> Space:
     twice = next((knob for k, (knob, _) in enumerate(axes) if knob.path in paths[:k]), None)
     if twice:
         raise UserError(f"{twice.name} is varied twice.")
+    return axes
+
+
+def space(protocol: Protocol, vary: Sequence[str]) -> Space:
+    """Every combination of what is varied. Raises UserError: nothing to vary, the same twice, too many, or none that
+    the safety bounds allow."""
+    axes = axes_of(protocol, vary)
     count = 1
     for _, values in axes:
         count *= len(values)
     if count > MOST:
         raise UserError(
             f"{count:,} regimens are too many to compare one by one, at most {MOST:,}; take fewer values, such as "
-            f'"{axes[0][0].name}=A..B in 4".'
+            f'"{axes[0][0].name}=A..B in 4", or look at some of them first: --scout 400.'
         )
     document = document_of(protocol)
     regimens: list[Regimen] = []
