@@ -38,6 +38,7 @@ bench: ## speed against peers, in an environment of its own (see benchmarks/READ
 	benchmarks/.venv/bin/python benchmarks/full_chain.py
 	benchmarks/.venv/bin/python benchmarks/trials.py
 	benchmarks/.venv/bin/python benchmarks/rules.py
+	benchmarks/.venv/bin/python benchmarks/search.py
 	benchmarks/.venv/bin/python benchmarks/explorer.py
 
 docs: install ## regenerate the docs pages that hold results

@@ -1,14 +1,18 @@
 """Regimens followed under their rules in the same virtual patients, in several worlds at once."""
 
+import json
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from hashlib import blake2b
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from euthymia import evidence
+from euthymia.course.between import Kind
 from euthymia.course.ruled import prepared
 from euthymia.course.session_map import Store
 from euthymia.course.setting import Setting
@@ -52,20 +56,19 @@ class Courses:
 
     def lived(self, protocols: Sequence[Protocol], people: Patients, worlds: Sequence[World]) -> Iterator[Lived]:
         """What these patients go through under each of the protocols, world after world: [worlds * patients]."""
-        n = len(people)
-        crowd = jax.tree.map(lambda x: np.tile(x, len(worlds)), people)
-        parameters = {id: _each([world[id] for world in worlds], n) for id in worlds[0]}
-        stores, z = {}, None
+        crowd = _crowd(people, worlds)
         with ThreadPoolExecutor(1) as pool:
             for protocol in protocols:
-                alone, setting = self._prepared(protocol, worlds, n)
-                more = {"setting": setting, "parameters": parameters, "worlds": len(worlds), "batch": len(crowd)}
-                ruled = replace(alone, **more)
-                z = z or ruled.drawn(crowd, pool)
-                if ruled.kinds not in stores:
-                    stores[ruled.kinds] = Store(alone.setting, alone.timing, crowd, parameters)
-                counted = Counted(len(crowd))
-                course = ruled.run(crowd, pool, z=z, store=stores[ruled.kinds], only=("MADRS",), told=counted)
+                alone, setting = self._prepared(protocol, worlds, len(people))
+                more = {"parameters": crowd.parameters, "worlds": len(worlds), "batch": len(crowd.people)}
+                ruled = replace(alone, setting=setting, **more)
+                for_weeks = crowd.drawn.get(self.weeks) or ruled.drawn(crowd.people, pool)
+                crowd.drawn[self.weeks] = for_weeks
+                if ruled.kinds not in crowd.stores:
+                    crowd.stores[ruled.kinds] = Store(alone.setting, alone.timing, crowd.people, crowd.parameters)
+                counted = Counted(len(crowd.people))
+                store = crowd.stores[ruled.kinds]
+                course = ruled.run(crowd.people, pool, z=for_weeks, store=store, only=("MADRS",), told=counted)
                 yield counted.lived(course)
 
     def _prepared(self, protocol: Protocol, worlds: Sequence[World], patients: int) -> tuple[Ruled, Setting]:
@@ -82,6 +85,31 @@ class Courses:
 def _each(numbers: Sequence[float], patients: int) -> Any:
     """A number of each world for each of its patients; one for all where they agree, which costs less."""
     return numbers[0] if len(set(map(float, numbers))) == 1 else np.repeat(numbers, patients)
+
+
+class Crowd(NamedTuple):
+    """The same patients in several worlds. parameters: of each world, one number for all or for each patient; drawn:
+    their random numbers, by weeks; stores: of maps, by the ways of giving the drug."""
+
+    people: Patients
+    parameters: dict[str, Any]
+    drawn: dict[int, dict[str, np.ndarray]]
+    stores: dict[tuple[Kind, ...], Store]
+
+
+_last = threading.local()
+"""The last crowd of a worker: the next part has mostly the same, and maps take long to make."""
+
+
+def _crowd(people: Patients, worlds: Sequence[World]) -> Crowd:
+    leaves = b"".join(np.asarray(x).tobytes() for x in jax.tree.leaves(people))
+    known = json.dumps([people.seed, people.population, [dict(world) for world in worlds]], sort_keys=True)
+    key = blake2b(leaves + known.encode()).digest()
+    if getattr(_last, "key", None) != key:
+        several = jax.tree.map(lambda x: np.tile(x, len(worlds)), people)
+        parameters = {id: _each([world[id] for world in worlds], len(people)) for id in worlds[0]}
+        _last.key, _last.crowd = key, Crowd(several, parameters, {}, {})
+    return _last.crowd
 
 
 class Counted:
