@@ -52,7 +52,7 @@ def answer(found: Design) -> list[str]:
     whom = f" in people like one patient ({found.like})" if found.like else ""
     said = [
         f"Of {len(found.space.regimens)} regimens of {found.protocol.name}, {chosen} gives the {verb} {aim.measure} "
-        f"over {found.weeks} weeks{whom}: {_with_range(row, aim.measure)}. It is the best of those compared with "
+        f"over {_weeks(found.weeks)}{whom}: {_with_range(row, aim.measure)}. It is the best of those compared with "
         f"probability {row['best']:.2f}; choosing it costs {_number(row['regret'], aim.measure)} on average against "
         "knowing which is best."
     ]
@@ -84,6 +84,10 @@ def answer(found: Design) -> list[str]:
     if outside := beyond(found):
         said.append(f"Extrapolation: {'; '.join(outside)}. What holds there is the model's own.")
     return [x for x in said if x]
+
+
+def _weeks(number: int) -> str:
+    return f"{number} weeks" if number != 1 else "a week"
 
 
 def beyond(found: Design) -> tuple[str, ...]:
