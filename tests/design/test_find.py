@@ -53,6 +53,20 @@ def test_a_world_changes_what_patients_go_through_as_its_parameters_say():
         assert evidence.value(id) > 0
 
 
+def test_a_limit_on_a_chance_holds_in_a_population_that_was_not_searched():
+    text = "P(highest CADSS above 10 points) < 25 %"
+    found = find(PROTOCOL, ["dose=0.2, 0.3, 0.4, 0.5, 0.75 mg/kg"], subject_to=[text], patients=400, draws=4, weeks=2)
+    assert found.chosen and found.chosen.number not in (0, len(found.space.regimens) - 1)  # the limit bites
+
+    def share(number: int) -> float:
+        some = found.space.regimens[number].protocol
+        others = draw("TRD", 2000, seed=99)
+        (lived,) = Courses((some,), others, (), 2, ()).lived([some], others, worlds(4))
+        return float((lived.highest_cadss > 10).mean())
+
+    assert share(found.chosen.number) < 0.25 < share(len(found.space.regimens) - 1)
+
+
 def test_more_drug_helps_more_and_the_limit_is_kept(found):
     table = found.table()
     by_dose = table["days in remission"].to_list()
