@@ -81,10 +81,8 @@ def _on_processes(compute, parts, count):
     alone = {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()}
     pool = get_reusable_executor(max_workers=count, timeout=30, initializer=_begun, initargs=(cache,), env=alone)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="loky")  # it renews a process that has grown, and says so
-            for done in as_completed([pool.submit(_numbered, compute, k, part) for k, part in parts.items()]):
-                yield done.result()
+        for done in as_completed([pool.submit(_numbered, compute, k, part) for k, part in parts.items()]):
+            yield done.result()
     except TerminatedWorkerError:
         raise UserError("a process of this computation died; it may need more memory: give fewer workers.") from None
     except BaseException:
@@ -95,8 +93,11 @@ def _on_processes(compute, parts, count):
 def _begun(cache: str | None) -> None:
     """Where a process keeps compiled code: as whoever asked it."""
     import jax
+    from loky import process_executor
 
     jax.config.update("jax_compilation_cache_dir", cache)
+    # what a part leaves for the next would be taken for a leak, and the process begun anew after every part
+    process_executor._USE_PSUTIL = False
 
 
 def _checked(compute: Callable[[Argument], Result], wanted: tuple[str, str], part: Argument) -> Result:
