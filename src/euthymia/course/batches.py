@@ -37,12 +37,16 @@ class Batches:
     def __len__(self) -> int:
         return self.rows.shape[1]
 
-    def narrow(self, to: np.ndarray) -> None:
-        """From now on, where `whole`, only these are asked for; compiled code sees as many, or half, or a quarter."""
+    def size_for(self, to: np.ndarray) -> int:
+        """Of all, a half, a quarter and so on: the least that has room for these."""
         size = len(self)
         while size % 2 == 0 and size >= 2 * max(len(to), 1):
             size //= 2
-        self.among = to[np.minimum(np.arange(size), len(to) - 1)]
+        return size
+
+    def narrow(self, to: np.ndarray) -> None:
+        """From now on, where `whole`, only these are asked for; compiled code sees as many, or half, or a quarter."""
+        self.among = to[np.minimum(np.arange(self.size_for(to)), len(to) - 1)]
         self.slot = np.zeros(len(self), int)
         self.slot[to] = np.arange(len(to))
         self.picked = Picked(jnp.asarray(self.rows[:, self.among]), self.form)

@@ -20,7 +20,7 @@ from euthymia.course.batch import WATCHED, WIDE, Bound, bind, chain_of, session_
 from euthymia.course.batches import Picked
 from euthymia.course.engine import Segments
 from euthymia.course.exposures import hours_of_day
-from euthymia.course.setting import BipolarSetting, PtsdSetting, Setting, Timing
+from euthymia.course.setting import BipolarSetting, Packed, PtsdSetting, Setting, Timing
 from euthymia.course.symptoms import (
     RATINGS,
     effects,
@@ -43,12 +43,19 @@ Parameters = Mapping[str, Any]
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled once for whatever values its uncertain parameters have, which come first of its arguments; patients may
-    be given as `Picked`."""
+    """Compiled once for whatever values its uncertain parameters have, which come first of its arguments: alone, or
+    `Packed` with those of the setting. Patients may be given as `Picked`."""
 
-    def run(parameters: Parameters, *given: Any) -> Any:
-        with evidence.assume(parameters):
-            return function(*(x.patients() if isinstance(x, Picked) else x for x in given))
+    def run(parameters: Parameters | Packed, *given: Any) -> Any:
+        alone, fields = parameters.unpacked() if isinstance(parameters, Packed) else (parameters, {})
+
+        def known(x: Any) -> Any:
+            if isinstance(x, Setting) and fields:
+                return replace(x, **fields)
+            return x.patients() if isinstance(x, Picked) else x
+
+        with evidence.assume(alone):
+            return function(*map(known, given))
 
     run.__name__, run.__doc__ = function.__name__, function.__doc__
     return eqx.filter_jit(run, compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit

@@ -145,11 +145,13 @@ class ByMaps:
         self.days = days + 1
         self.every = np.zeros((len(STATES), self.days + DAYS, n))  # a session on the last day has days beyond it
         self.known = np.zeros(self.every.shape[1:], bool)
+        self.seen = np.zeros((5, n))  # a dose is given at a visit, at which the state was asked for
         self.numbers: dict[tuple[int, float, int], int] = {}
 
     def now(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:
         """As `Carrier.now`."""
-        return self._states(who, day)[: len(STATES)]
+        self.seen[:, who] = found = self._states(who, day)
+        return found[: len(STATES)]
 
     def whole(self) -> np.ndarray:
         """As `Carrier.whole`."""
@@ -162,7 +164,7 @@ class ByMaps:
         """As `Carrier.advance`; without a dose there is nothing to do."""
         if dose is None:
             return {}
-        n, before = len(self.last_d), self._states(who, day)
+        n, before = len(self.last_d), self.seen[:, who]
         gap_d = np.minimum(day - self.last_d[who], WHOLE_GAP_D)
         peaks = np.empty((len(WATCHED), len(who)))
         for number, at in self._alike(dose, gap_d):

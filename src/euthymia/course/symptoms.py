@@ -44,14 +44,18 @@ RATINGS = {
 
 
 def symptoms(setting: Setting, timing: Timing, patients: Patients, draws: Draws, brain: Values) -> Values:
-    """The parts of the effect (log score) and the scores, by name."""
+    """The parts of the effect (log score) and the scores, by name. draws: standard normals by stream, of which a scale
+    needs its own to be rated; "moved" instead of those of "fluctuation": by ups and downs at every observation."""
     depression = Depression.from_evidence()
     plastic = depression.readout(brain["functional"], brain["labile"], brain["consolidated"])
     since_h = timing.since_session_h
     since_h = since_h if since_h.ndim == 3 else since_h[..., None]
     values = effects(depression, setting, timing.observe_h[:, None], since_h, patients, plastic)
-    own_sd = depression.fluctuation_sd(patients.resistant, patients.z["depression.lability"])
-    values["fluctuation"] = depression.fluctuation(timing.observe_h, draws["fluctuation"], own_sd)
+    if "moved" in draws:
+        values["fluctuation"] = draws["moved"]
+    else:
+        own_sd = depression.fluctuation_sd(patients.resistant, patients.z["depression.lability"])
+        values["fluctuation"] = depression.fluctuation(timing.observe_h, draws["fluctuation"], own_sd)
     state: Values = {}
     if isinstance(setting.own, BipolarSetting):
         state = _poles(setting.own, timing, patients, draws, plastic)
@@ -59,7 +63,8 @@ def symptoms(setting: Setting, timing: Timing, patients: Patients, draws: Draws,
         state = _memories(setting.own, timing, brain, plastic)
     values = scores(setting, patients, values, state)
     for scale, rating in RATINGS[illness_of(patients.population)].items():
-        values[f"{scale} rated"] = rating.of(values[scale], draws[rating.stream], patients)
+        if rating.stream in draws:
+            values[f"{scale} rated"] = rating.of(values[scale], draws[rating.stream], patients)
     return values
 
 

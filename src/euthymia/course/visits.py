@@ -37,8 +37,9 @@ from euthymia.course.carry import LONG_AGO_D, AtRest, ByEngine, ByMaps, Carrier,
 from euthymia.course.exposures import Exposures
 from euthymia.course.readings import IMPROVED, NORMAL
 from euthymia.course.session_map import Store
-from euthymia.course.setting import Setting, Timing, picked
+from euthymia.course.setting import UNCERTAIN, Packed, Setting, Timing, picked
 from euthymia.course.symptoms import RATINGS
+from euthymia.course.virtual_clinic import certain, open_questions
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.harm.misuse import NEUTRAL, Misuse
 from euthymia.harm.pressure import RestingPressure
@@ -50,7 +51,6 @@ from euthymia.patient.random import normals
 from euthymia.protocol.chart import Chart, Place, measures_used, state
 from euthymia.protocol.decide import GIVE, QUIET, Decision, decide, during, postponed, table
 from euthymia.protocol.document import Protocol
-from euthymia.protocol.words import BEFORE_CHECKS, CONDITIONS, SAFEGUARDS
 
 ACTIONS = ("give", "hold", "stop", "missed")
 """What became of a visit: as decided, or the patient did not come."""
@@ -200,6 +200,8 @@ class _Group:
     ):
         self.ruled, self.patients, self.gone, self.n, self.z = ruled, patients, gone, len(patients), z
         n = self.n
+        self.packed = Packed.of(ruled.parameters, ruled.setting)
+        self.bare = replace(ruled.setting, **dict.fromkeys(UNCERTAIN))
         self.last_known: tuple[Any, Any] = (None, None)
         self.person = np.arange(n) % (n // ruled.worlds)  # whose random numbers a patient has
         self.illness = illness_of(patients.population)
@@ -217,6 +219,8 @@ class _Group:
         )
         self.own = {name: np.concatenate([some[name] for some in own])[:n] for name in own[0]}
         self.exposures = Exposures(ruled.protocol, ruled.horizon_d, n) if self.illness == "ptsd" else None
+        self.questions = open_questions(ruled.protocol, self.illness)
+        self.certain = certain(ruled.protocol, self.illness)
         self.used = measures_used(ruled.protocol)
         self.day = np.zeros(n, int)
         self.due = np.zeros(n)  # day of the next visit, infinite after the last
@@ -232,15 +236,13 @@ class _Group:
         self.responded = np.zeros(n)
         self.given_on = np.zeros((ruled.horizon_d + 1, n), bool)
 
-    def _known(self, rows: np.ndarray) -> tuple[Parameters, Setting]:
-        """Of some patients, the uncertain parameters and the setting."""
+    def _known(self, rows: np.ndarray) -> tuple[Packed, Setting]:
+        """Of some patients, the uncertain numbers, and the setting without them."""
         if self.ruled.worlds == 1:
-            return self.ruled.parameters, self.ruled.setting
+            return self.packed, self.bare
         if rows is not self.last_known[0]:  # the same again and again, where all are worked on at once
-            numbers = picked((self.ruled.parameters, self.ruled.setting.uncertain()), rows)
-            parameters, uncertain = jax.tree.map(jnp.asarray, numbers)
-            self.last_known = rows, (parameters, replace(self.ruled.setting, **uncertain))
-        return self.last_known[1]
+            self.last_known = rows, jax.tree.map(jnp.asarray, self.packed.take(rows))
+        return self.last_known[1], self.bare
 
     def _drawn(self, stream: str, time: Any, who: np.ndarray) -> np.ndarray:
         """Random numbers of some patients, each at a time of their own."""
@@ -261,7 +263,7 @@ class _Group:
     def _narrow(self, left: np.ndarray) -> None:
         """Let go of those who come no more, once they are half of all that work is done for."""
         coming = left[np.isfinite(self.due[left])]
-        if len(coming) and 2 * len(coming) <= len(self.batches.among):
+        if len(coming) and self.batches.size_for(coming) < len(self.batches.among):
             self.batches.narrow(coming)
 
     def _alike(self, who: np.ndarray) -> list[np.ndarray]:
@@ -327,7 +329,7 @@ class _Group:
         place = replace(place, time_h=DAY_H * day.astype(float), since_h=self.since[0, who])
         seen = self._seen(who)
         chart = self._chart(who, place, seen)
-        decision = decide(self.ruled.protocol, chart)
+        decision = decide(self.questions, chart)
         stays_away = ndtr(self._drawn("missed", day, who)) < self.ruled.adherence.missed_visit
         missed = (place.given > 0) & stays_away
         action = np.where(missed, MISSED, decision.action)
@@ -377,8 +379,8 @@ class _Group:
         }
 
     def _chart(self, who: np.ndarray, place: Place, seen: Mapping[str, np.ndarray]) -> Chart:
-        """What a virtual clinic knows: it makes every check, and weighs what is to be weighed and goes on."""
-        protocol, people = self.ruled.protocol, self.patients
+        """What the virtual clinic knows."""
+        protocol, people = self.questions, self.patients
         measures: dict[str, Any] = {**NORMAL, **seen}
         for scale, first in self.baseline.items():
             measures[f"{scale} improvement"] = 100 * (1 - seen[scale] / np.maximum(first[who], 1.0))
@@ -392,13 +394,10 @@ class _Group:
         for rule in protocol.eligibility.require:  # a scale that is not simulated lets everybody in
             if rule.limit.value is not None:
                 measures.setdefault(rule.measure, rule.limit.value.value)
-        weighed = {rule.rule: 1.0 for rule in protocol.session.before if rule.weigh_when}
-        chart = Chart(
+        chart = replace(
+            self.certain,
             measures=measures,
             before={name: x[who] for name, x in self.before.items()},
-            conditions=dict.fromkeys(CONDITIONS, 0.0),
-            checks_h=dict.fromkeys((*BEFORE_CHECKS, *SAFEGUARDS), 0.0),
-            signed=weighed,
             responded=self.responded[who],
             place=place,
         )
@@ -512,14 +511,10 @@ class _Group:
                 found.setdefault(name, np.empty((n, self.ruled.horizon_d + 1)))[rows] = np.asarray(x)[::a_day].T
 
         exposed = self.exposures.marks.astype(float) if self.exposures else None
-        streams = (
-            "fluctuation",
-            *(rating.stream for rating in self.ratings.values()),
-            *(f"{pole} pole" for pole in POLES),
-        )
-        drawn = {name: self.z[name] for name in streams if name in self.z}
-        if self.ruled.worlds > 1:
-            drawn = {name: x[:, self.person] for name, x in drawn.items()}
+        rated = [r.stream for scale, r in self.ratings.items() if not only or f"{scale} rated" in only]
+        streams = (*rated, *(f"{pole} pole" for pole in POLES), *(() if a_day == 1 else ("fluctuation",)))
+        drawn = {name: self.z[name][:, self.person] for name in streams if name in self.z}
+        drawn |= {"moved": self.z["moved"]} if a_day == 1 else {}
         self.batches.each(np.arange(n), work, since, self.carrier.whole(), exposed, drawn)
         if self.exposures and self.ruled.protocol.exposure:
             found["exposures"] = self.exposures.by_day().T

@@ -35,7 +35,7 @@ CONFIDENCE = 0.95
 """With which a limit on a chance must hold, given how few patients were followed."""
 
 
-PART_PATIENTS, PART_REGIMENS = 8000, 50
+PART_PATIENTS, PART_REGIMENS = 16000, 50
 """Of a part at most: patients in all its draws, and regimens. Parts are the same for any number of workers; small ones
 cost more per patient."""
 

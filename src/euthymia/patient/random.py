@@ -57,6 +57,9 @@ class Draws(eqx.Module):
         first, last = next((a, b) for n, a, b in self.rows if n == name)
         return self.table[first:last]
 
+    def __contains__(self, name: str) -> bool:
+        return any(n == name for n, _, _ in self.rows)
+
 
 def normals(seed: int, streams: Mapping[str, np.ndarray], patient: Array | np.ndarray, compiled: bool = False) -> Draws:
     """Draw every stream at once. streams: name to occasions (integers); patient: [patients].
