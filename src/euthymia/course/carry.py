@@ -170,13 +170,13 @@ class ByMaps:
         for number, at in self._alike(dose, gap_d):
             made, mine = self.store.of(number, who[at]), who[at]
             synapses, others = (x if len(mine) == n else x.take(mine, axis=-1) for x in (made.synapses, made.others))
-            self.ahead[:, :, mine] = mapped(synapses, others, before[:, at])
+            self.ahead[:, :, mine] = new = mapped(synapses, others, before[:, at])
             peaks[:, at] = [made.peaks[name][mine] for name in WATCHED]
-        first = (day + 1) * n + who  # the day after, where all days are in a row
-        for k in range(DAYS):
-            for state in range(len(STATES)):
-                self.every[state].reshape(-1)[first + k * n] = self.ahead[k, state].take(who)
-            self.known.reshape(-1)[first + k * n] = True
+            first = (day[at] + 1) * n + mine  # the day after, where all days are in a row
+            for k in range(DAYS):
+                for state in range(len(STATES)):
+                    self.every[state].reshape(-1)[first + k * n] = new[k, state]
+                self.known.reshape(-1)[first + k * n] = True
         self.last_d[who] = day
         felt = np.stack([dose.number, *dose.felt])
         parts = self.batches.each(
