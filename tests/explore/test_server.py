@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 QUESTION = {"protocol": "ketamine-iv-trd", "numbers": {}, "weeks": 12, "everybody": False, "page": "p", "turn": 1}
-ROUTES = ("begin", "numbers", "respond", "story", "document")
+ROUTES = ("begin", "numbers", "respond", "sure", "story", "document")
 
 
 @pytest.mark.parametrize("route", [*ROUTES, "", "admin", "explore.py"])

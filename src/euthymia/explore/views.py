@@ -106,6 +106,8 @@ def _begin(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
         "protocol": explorer.start.name,
         "weeks": WEEKS,
         "patients": explorer.patients,
+        "worlds": len(explorer.uncertain.worlds),
+        "in_worlds": len(explorer.uncertain.people),
         "population": explorer.people.population,
     }
 
@@ -132,6 +134,14 @@ def _numbers(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
 
 def _respond(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
     return explorer.respond(_regimen(asked), _stale(explorer, asked))
+
+
+def _sure(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
+    first = asked.get("first")
+    if first is not None and not isinstance(first, dict):
+        raise UserError("`first` is a regimen, with `protocol` and `numbers`.")
+    against = None if first is None else _regimen(first | {"weeks": asked.get("weeks")})
+    return explorer.sure(_regimen(asked), against, _stale(explorer, asked))
 
 
 def _story(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
@@ -178,6 +188,7 @@ urlpatterns = [
     path("begin", _answering(_begin)),
     path("numbers", _answering(_numbers)),
     path("respond", _answering(_respond)),
+    path("sure", _answering(_sure)),
     path("story", _answering(_story)),
     path("document", _answering(_document)),
 ]
