@@ -49,7 +49,8 @@ function badges(root, ends, x, low, high) {
   }
 }
 
-// series: { slot, letter, y, bands: [[low, high]] } by day, the one in front last; beyond: the week from which on no study goes, or null
+// series: { slot, letter, y, spread: [low, high] of patients or null, sure: [low, high] of y or null } by day, the one in front last;
+// beyond: the week from which on no study goes, or null
 export function lines(where, { series, top, step, weeks, unit, limit, day, beyond }) {
   const { root, x, y, width, height, days } = frame(where, { top, step, weeks, unit });
   const capped = (value) => y(inside(value, 0, top));
@@ -58,10 +59,11 @@ export function lines(where, { series, top, step, weeks, unit, limit, day, beyon
     root.prepend(svg("rect", { class: "beyond", x: from, y: TOP - 6, width: wide, height: height - BOTTOM - TOP + 6 }));
     if (wide > 90) root.append(svg("text", { x: from + 5, y: TOP + 7 }, "beyond studies"));
   }
-  for (const { slot, bands } of series) {
-    for (const [low, high] of bands) {
+  for (const { slot, spread, sure } of series) {
+    for (const [kind, [low, high]] of [["spread", spread], ["sure", sure]].filter(([, band]) => band)) {
       const back = low.map((value, k) => `L${x(k).toFixed(1)} ${capped(value).toFixed(1)}`).reverse().join("");
-      root.append(svg("path", { class: `band fill-${slot}`, d: path(high, x, capped) + back + "Z" }));
+      root.append(svg("path", { class: `band ${kind} fill-${slot}`, d: path(high, x, capped) + back + "Z" }));
+      if (kind === "sure") root.append(svg("path", { class: `edge edge-${slot}`, d: path(low, x, capped) + path(high, x, capped) }));
     }
   }
   if (limit) {
@@ -102,6 +104,11 @@ export function patient(where, { slot, madrs, visits, weeks }) {
     if (action === "stop") root.append(svg("path", { class: "mark-stop", d: `M${cx - 4} ${base - 4}l8 8m0 -8l-8 8` }));
   }
   where.replaceChildren(root);
+}
+
+// of a band, for the legend
+export function patch(slot, kind) {
+  return svg("svg", { class: "swatch", viewBox: "0 0 26 12", "aria-hidden": "true" }, svg("rect", { class: `band ${kind} fill-${slot}`, x: 0, y: 0, width: 26, height: 12 }));
 }
 
 export function swatch(slot) {

@@ -139,13 +139,13 @@ class Explorer:
         """Bands of the curves over what is uncertain; and, of the regimen that is compared with it, differences to the
         first. Raises UserError and Stale."""
         gone = _stopping(stale)
-        document = self._changed(asked)
+        document, other = self._changed(asked), self._changed(first) if first else None
         madrs = self._followed(document, asked.weeks, stale).found.values["MADRS"]
         found = self.uncertain.follow(document, asked.weeks, gone)
         few = self.uncertain.people
         made: dict[str, Any] = bands(found, means(madrs[: len(few)], few), means(madrs, self.people))
-        if first:
-            against = self.uncertain.follow(self._changed(first), asked.weeks, gone)
+        if other:
+            against = self.uncertain.follow(other, asked.weeks, gone)
             made["differences"] = differences(found, against)
         return made
 

@@ -30,11 +30,11 @@ Z_OF_BAND = 1.6449
 CURVES = {"mean": 60.0, "remission": 100.0, "response": 100.0}
 """By day, over patients: mean MADRS, and shares (%) of them; with the highest that each can be."""
 COMPARED = {
-    "days in remission": ("Days in remission", "days"),
+    "days in remission": ("Days in remission", ""),
     "remission at the end": ("In remission at the end", "percentage points"),
-    "sessions": ("Sessions given", "sessions"),
+    "sessions": ("Sessions given", ""),
 }
-"""Measures by which regimens are told apart: what they are called, and in what they differ."""
+"""Measures by which regimens are told apart: what they are called, and in what they differ where that is not said."""
 
 
 class InWorlds(NamedTuple):
@@ -103,11 +103,11 @@ def differences(found: InWorlds, first: InWorlds) -> list[dict[str, Any]]:
     """What one regimen does more than the first, in the same patients of the same worlds: the mean, and 90 % over
     worlds and over the chance among so many patients."""
     rows = []
-    for name, (label, unit) in COMPARED.items():
+    for name in COMPARED:
         more = found.measures[name] - first.measures[name]
         value, edges = more.mean(), np.quantile(more.mean(1), BAND)
         chance = Z_OF_BAND * more.mean(0).std(ddof=1) / np.sqrt(more.shape[1])
         low, high = value + np.sign(edges - value) * np.hypot(edges - value, chance)
         numbers = {"value": round(float(value), 2), "low": round(float(low), 2), "high": round(float(high), 2)}
-        rows.append({"id": name, "label": label, "unit": unit} | numbers)
+        rows.append({"id": name} | numbers)
     return rows

@@ -17,6 +17,7 @@ from django.urls import path
 
 from euthymia.errors import UserError
 from euthymia.explore.respond import WEEKS, Asked, Explorer, Stale
+from euthymia.explore.uncertain import COMPARED
 
 Answer = Callable[[HttpRequest], HttpResponse]
 
@@ -24,6 +25,8 @@ FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/explore.css": ("explore.css", "text/css; charset=utf-8"),
     "/explore.js": ("explore.js", "text/javascript; charset=utf-8"),
+    "/dom.js": ("dom.js", "text/javascript; charset=utf-8"),
+    "/tables.js": ("tables.js", "text/javascript; charset=utf-8"),
     "/draw.js": ("draw.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
@@ -108,6 +111,7 @@ def _begin(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
         "patients": explorer.patients,
         "worlds": len(explorer.uncertain.worlds),
         "in_worlds": len(explorer.uncertain.people),
+        "compared": [{"label": label, "unit": unit} for label, unit in COMPARED.values()],
         "population": explorer.people.population,
     }
 
