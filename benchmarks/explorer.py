@@ -1,8 +1,8 @@
 """The explorer in a browser: from a slider that moves to new curves on the screen, and to how sure they are.
 
 Warm: the way of giving the drug is compiled, the page is open. A jump moves any slider of doses and sessions to a
-position that was mostly never asked, as soon as the curves of the jump before are drawn, while how sure these are is
-still being computed; a rested jump waits for that too. A step goes one position further after the page has come to
+position that was mostly never asked, half a second after the curves of the jump before are drawn, while how sure these
+are is still being computed; "sure" waits for that, too. A step goes one position further after the page has come to
 rest, as the arrow keys do, for which the page has looked ahead. Each with one regimen on the page, and with four.
 Needs Chromium and playwright.
 
@@ -28,6 +28,8 @@ HERE = Path(__file__).parent
 PROTOCOLS = ("ketamine-iv-trd", "spravato-trd-84")
 ASKED_S = 0.5
 """From a moved slider to new curves, which the project set itself."""
+PAUSE_S = 0.5
+"""Before a jump."""
 MOVE = """([slider, to, until]) => new Promise((done) => {
   const root = document.documentElement, refused = document.getElementById("refused");
   const begin = performance.now(), before = { drawn: root.dataset.drawn, sure: root.dataset.sure };
@@ -58,6 +60,7 @@ def jumps(page: Page, count: int, until: str, rng: random.Random) -> list[float]
         slider = sliders[k % len(sliders)]
         at = page.locator(f'input[data-number="{slider}"]')
         now, most = int(at.input_value()), int(at.get_attribute("max") or 0)
+        page.wait_for_timeout(1000 * PAUSE_S)
         to = rng.choice([x for x in range(most + 1) if x != now])
         seconds = page.evaluate(MOVE, [slider, to, until])
         if seconds is None:

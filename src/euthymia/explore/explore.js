@@ -3,7 +3,7 @@ import { $, decimal, make } from "./dom.js";
 import { lines, patch, patient as drawPatient, swatch } from "./draw.js";
 import { differences, outcomes, readings, weekly } from "./tables.js";
 
-const WAIT_MS = 40, LONG_MS = 2000;
+const WAIT_MS = 40, REST_MS = 200, LONG_MS = 2000;
 const MOST = 4;
 const SLOTS = ["a", "b", "c", "d"];
 const MARKS = { give: "given", hold: "held", stop: "stopped", missed: "did not come" };
@@ -102,6 +102,8 @@ function settle(mine, signal) {
 async function sure(mine, signal) {
   const [first] = regimens;
   unsure = "";
+  if (!regimens.every(sureOf)) await new Promise((done) => { setTimeout(done, REST_MS); }); // a slider that is still moving comes first
+  if (mine !== turn) return;
   for (const regimen of [active, ...regimens.filter((r) => r !== active)]) {
     if (!resultOf(regimen) || sureOf(regimen)) continue;
     const key = sureKey(regimen), { protocol, numbers } = regimen;
