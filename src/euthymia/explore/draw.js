@@ -15,14 +15,14 @@ function path(ys, x, y) {
   return ys.map((value, k) => `${k ? "L" : "M"}${x(k).toFixed(1)} ${y(value).toFixed(1)}`).join("");
 }
 
-function frame(where, { top, step, weeks, unit }) {
+function frame(where, { top, step, weeks }) {
   const width = where.clientWidth, height = where.clientHeight, days = 7 * weeks;
   const x = (day) => LEFT + (day / days) * (width - LEFT - RIGHT);
   const y = (value) => height - BOTTOM - (value / top) * (height - TOP - BOTTOM);
   const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   for (let value = 0; value <= top; value += step) {
     root.append(svg("line", { class: value ? "grid" : "base", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }));
-    root.append(svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value + (unit && value === top ? unit : "")));
+    root.append(svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value));
   }
   const every = STEP_WEEKS[weeks] * (width < 420 ? 2 : 1);
   for (let week = 0; week <= weeks; week += every) {
@@ -51,8 +51,8 @@ function badges(root, ends, x, low, high) {
 
 // series: { slot, letter, y, spread: [low, high] of patients or null, sure: [low, high] of y or null } by day, the one in front last;
 // beyond: the week from which on no study goes, or null
-export function lines(where, { series, top, step, weeks, unit, limit, day, beyond }) {
-  const { root, x, y, width, height, days } = frame(where, { top, step, weeks, unit });
+export function lines(where, { series, top, step, weeks, limit, day, beyond }) {
+  const { root, x, y, width, height, days } = frame(where, { top, step, weeks });
   const capped = (value) => y(inside(value, 0, top));
   if (beyond !== null) {
     const from = x(7 * beyond), wide = width - RIGHT - from;

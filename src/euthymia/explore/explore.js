@@ -214,8 +214,8 @@ function curves(seen) {
   const beyond = front ? front.found.beyond : null;
   const about = { weeks, day, beyond };
   lines($("madrs"), { series: of("mean", true), top: 60, step: 20, ...about, limit: { at: 12, said: "remission" } });
-  lines($("remission"), { series: of("remission"), top: 100, step: 25, ...about, unit: " %" });
-  lines($("response"), { series: of("response"), top: 100, step: 25, ...about, unit: " %" });
+  lines($("remission"), { series: of("remission"), top: 100, step: 25, ...about });
+  lines($("response"), { series: of("response"), top: 100, step: 25, ...about });
   const who = regimens.length > 1 ? `, of regimen ${letter(active)}` : "";
   $("beyond").replaceChildren(...(beyond === null ? [] : [
     `Shaded, from week ${beyond} on${who}: extrapolation, beyond what any study tried. `,
