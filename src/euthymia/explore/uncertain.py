@@ -19,7 +19,7 @@ from euthymia.protocol import Protocol, fingerprint
 from euthymia.protocol.chart import REMISSION_MADRS, RESPONSE_PERCENT
 
 WORLDS, PATIENTS = 50, 80
-"""More of either takes longer than one waits for. Ends of a band of 50 worlds are off by a point or so of the MADRS."""
+"""More of either takes longer than one waits for. Ends of a band are off by a point or so of the MADRS."""
 KEPT = 48
 """Regimens that are kept."""
 KEPT_MAPS = 250_000
