@@ -1,7 +1,9 @@
-"""The explorer in a browser: from a slider that moves to new curves on the screen.
+"""The explorer in a browser: from a slider that moves to new curves on the screen, and to how sure they are.
 
-Warm: the way of giving the drug is compiled, the page is open. A jump goes to a regimen that was never asked; a step
-goes one position further after the page has come to rest, as the arrow keys do, for which the page has looked ahead.
+Warm: the way of giving the drug is compiled, the page is open. A jump moves any slider of doses and sessions to a
+position that was mostly never asked, half a second after the curves of the jump before are drawn, while how sure these
+are is still being computed; "sure" waits for that, too. A step goes one position further after the page has come to
+rest, as the arrow keys do, for which the page has looked ahead. Each with one regimen on the page, and with four.
 Needs Chromium and playwright.
 
 python explorer.py [--quick]      writes explorer.json, prints the table
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import shutil
 import statistics
 import subprocess
@@ -25,30 +28,47 @@ HERE = Path(__file__).parent
 PROTOCOLS = ("ketamine-iv-trd", "spravato-trd-84")
 ASKED_S = 0.5
 """From a moved slider to new curves, which the project set itself."""
-MOVE = """([slider, to]) => new Promise((done) => {
-  const root = document.documentElement, begin = performance.now(), before = root.dataset.drawn;
-  const watch = new MutationObserver(() => {
-    if (!root.dataset.drawn || root.dataset.drawn === before) return;
-    watch.disconnect();
-    requestAnimationFrame(() => setTimeout(() => done((performance.now() - begin) / 1000)));  // after the paint
-  });
-  watch.observe(root, { attributeFilter: ["data-drawn"] });
+PAUSE_S = 0.5
+"""Before a jump."""
+MOVE = """([slider, to, until]) => new Promise((done) => {
+  const root = document.documentElement, refused = document.getElementById("refused");
+  const begin = performance.now(), before = { drawn: root.dataset.drawn, sure: root.dataset.sure };
+  const found = {};
+  const look = () => {
+    if (refused.textContent) return end(null);
+    for (const what of ["drawn", "sure"]) {
+      if (!found[what] && root.dataset[what] && root.dataset[what] !== before[what]) found[what] = true;
+    }
+    // after the paint
+    if (found[until]) requestAnimationFrame(() => setTimeout(() => end((performance.now() - begin) / 1000)));
+  };
+  const watch = new MutationObserver(look);
+  const end = (seconds) => { watch.disconnect(); done(seconds); };
+  watch.observe(root, { attributeFilter: ["data-drawn", "data-sure"] });
+  watch.observe(refused, { childList: true });
   const input = document.querySelector(`input[data-number="${slider}"]`);
   input.value = to;
   input.dispatchEvent(new Event("input"));
 })"""
 
 
-def jumps(page: Page, count: int) -> list[float]:
-    """Each to a spacing, a number of sessions and a dose not asked before."""
-    sliders = [("phases/0/doses", 3), ("phases/0/every", 4), ("drug/dose", 0), ("phases/1/every", 5)]
-    made = []
-    for k in range(count):
-        slider, low = sliders[k % len(sliders)]
-        most = int(page.locator(f'input[data-number="{slider}"]').get_attribute("max") or 0)
-        at = int(page.locator(f'input[data-number="{slider}"]').input_value())
-        wanted = [x for x in range(low, most + 1) if abs(x - at) > 1] or [x for x in range(most + 1) if x != at]
-        made.append(page.evaluate(MOVE, [slider, wanted[(7 * k + 3) % len(wanted)]]))
+def jumps(page: Page, count: int, until: str, rng: random.Random) -> list[float]:
+    """Seconds until curves are "drawn" or known how "sure", of so many moves that are not refused."""
+    sliders = page.locator("#knobs > div input[type=range]").evaluate_all("all => all.map((x) => x.dataset.number)")
+    made: list[float] = []
+    for k in range(10 * count):
+        slider = sliders[k % len(sliders)]
+        at = page.locator(f'input[data-number="{slider}"]')
+        now, most = int(at.input_value()), int(at.get_attribute("max") or 0)
+        page.wait_for_timeout(1000 * PAUSE_S)
+        to = rng.choice([x for x in range(most + 1) if x != now])
+        seconds = page.evaluate(MOVE, [slider, to, until])
+        if seconds is None:
+            page.evaluate(MOVE, [slider, now, "drawn"])
+        else:
+            made.append(seconds)
+        if len(made) == count:
+            break
     return made
 
 
@@ -58,16 +78,22 @@ def steps(page: Page, count: int) -> list[float]:
     begin, made = int(slider.input_value()), []
     direction = 1 if begin < 12 else -1
     for k in range(1, count + 2):
-        made.append(page.evaluate(MOVE, ["phases/0/doses", begin + direction * k]))
-        page.wait_for_selector("html[data-rest]", state="attached", timeout=60_000)
+        rest(page)
+        made.append(page.evaluate(MOVE, ["phases/0/doses", begin + direction * k, "drawn"]))
     return made[1:]  # before the first, the page did not know which slider would move
 
 
+def rest(page: Page) -> None:
+    """Until the page computes nothing."""
+    page.wait_for_selector("html[data-rest]", state="attached", timeout=60_000)
+
+
 def measured(protocol: str, patients: int, count: int) -> dict[str, Any]:
-    """Medians and the slowest, in seconds."""
+    """Medians and the slowest, in seconds, by how many regimens there are."""
     command = [sys.executable, "-c", "from euthymia.cli import main; main()", "explore", protocol]
     command += ["--port", "0", "-n", str(patients)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = {}
     try:
         assert server.stdout is not None
         address = server.stdout.readline().split()[-1]
@@ -76,29 +102,39 @@ def measured(protocol: str, patients: int, count: int) -> dict[str, Any]:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto(address)
-            page.wait_for_selector("#main[aria-busy=false]", timeout=120_000)
-            found = {"jump": jumps(page, count), "step": steps(page, count)}
+            for regimens in (1, 4):
+                rng = random.Random(regimens)
+                while page.locator("#tabs [data-slot]").count() < regimens:
+                    page.click("#compare")
+                    jumps(page, 1, "drawn", rng)
+                rest(page)
+                times = {"jump": jumps(page, count, "drawn", rng)}
+                rest(page)
+                times["sure"] = jumps(page, count, "sure", rng)
+                times["step"] = steps(page, min(count, 8))
+                found[f"{regimens} regimen{'s' * (regimens > 1)}"] = {
+                    f"{kind}_s": {"median": round(statistics.median(of), 3), "slowest": round(max(of), 3)}
+                    for kind, of in times.items()
+                }
             browser.close()
     finally:
         server.terminate()
         server.wait()
-    return {
-        f"{kind}_s": {"median": round(statistics.median(times), 3), "slowest": round(max(times), 3)}
-        for kind, times in found.items()
-    }
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few moves; nothing is written")
     quick = parser.parse_args().quick
-    patients, count = 500, 4 if quick else 12
+    patients, count = 500, 4 if quick else 24
     about = {"machine": machine(), "patients": patients, "weeks": 26, "moves": count, "asked_s": ASKED_S}
     found = {protocol: measured(protocol, patients, count) for protocol in PROTOCOLS}
-    for protocol, times in found.items():
+    for protocol, by_number in found.items():
         print(f"{protocol}: seconds from a moved slider, median (slowest)")
-        for name, of in times.items():
-            print(f"  {name:<14}{of['median']:6.2f} ({of['slowest']:.2f})")
+        for regimens, times in by_number.items():
+            for name, of in times.items():
+                print(f"  {regimens:<12}{name:<8}{of['median']:6.2f} ({of['slowest']:.2f})")
     if not quick:
         (HERE / "explorer.json").write_text(json.dumps(about | found, indent=1) + "\n", encoding="utf-8")
 

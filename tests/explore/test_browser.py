@@ -106,6 +106,31 @@ def test_up_to_four_regimens_stand_side_by_side_and_differ_in_more_than_colour(s
     assert seen.complaints == []
 
 
+def test_how_sure_the_curves_are_follows_them(seen):
+    """The narrow band comes after its line, lies inside what patients do, and goes as soon as another line comes."""
+    sure = "() => document.querySelectorAll('.chart .band.sure').length"
+    seen.page.wait_for_function(f"() => ({sure})() === 3")
+    heights = [seen.page.locator(f"#madrs .band.{kind}").bounding_box()["height"] for kind in ("sure", "spread")]
+    assert 0 < heights[0] < heights[1]
+    assert "uncertain" in seen.page.locator("#sure").inner_text()
+    seen.press("drug/dose", "ArrowRight", 3)
+    assert "…" in seen.page.locator("#readings").inner_text() and seen.page.evaluate(sure) == 0
+    seen.page.wait_for_function(f"() => ({sure})() === 3")
+    assert "…" not in seen.page.locator("#readings").inner_text()
+
+
+def test_differences_to_the_first_regimen_are_said_with_their_uncertainty(seen):
+    assert not seen.page.locator("#differences").is_visible()
+    seen.page.click("#compare")
+    seen.press("drug/dose", "End")
+    said = seen.page.locator("#against tbody tr")
+    seen.page.wait_for_function("() => /\\(.+ to .+\\)/.test(document.querySelector('#against tbody').textContent)")
+    days, *_ = re.findall(r"([+−]?[\d.]+) \(([−\d.]+) to ([−\d.]+)\)", said.inner_text())
+    low, high = (float(x.replace("−", "-")) for x in days[1:])
+    assert said.count() == 1 and days[0].startswith("+") and low < float(days[0]) < high
+    assert seen.complaints == []
+
+
 def test_another_protocol_can_be_compared_and_different_designs_are_said(seen):
     seen.page.click("#compare")
     seen.page.select_option("#protocol", "saline-iv")

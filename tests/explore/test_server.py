@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 QUESTION = {"protocol": "ketamine-iv-trd", "numbers": {}, "weeks": 12, "everybody": False, "page": "p", "turn": 1}
-ROUTES = ("begin", "numbers", "respond", "story", "document")
+ROUTES = ("begin", "numbers", "respond", "sure", "story", "document")
 
 
 @pytest.mark.parametrize("route", [*ROUTES, "", "admin", "explore.py"])
@@ -36,7 +36,7 @@ def test_no_other_page_is_answered_even_with_the_token(explorer, headers):
 
 
 def test_the_page_and_its_files_are_given_with_a_strict_policy(explorer):
-    for path in ("/", "/explore.js", "/draw.js", "/explore.css", "/icon.svg"):
+    for path in ("/", "/explore.js", "/draw.js", "/dom.js", "/tables.js", "/explore.css", "/icon.svg"):
         connection = http.client.HTTPConnection("127.0.0.1", explorer.port, timeout=60)
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -73,6 +73,14 @@ def test_it_listens_on_this_machine_alone(explorer):
 )
 def test_bad_numbers_are_refused_with_the_sentence(explorer, change, said):
     status, answer = explorer.ask("respond", QUESTION | change)
+    assert status == 422 and said in answer["said"]
+
+
+@pytest.mark.parametrize(
+    "first, said", [([], "is a regimen"), ({}, "a text"), ({"protocol": "none"}, "no protocol is called")]
+)
+def test_a_first_regimen_that_is_none_is_refused_with_a_sentence(explorer, first, said):
+    status, answer = explorer.ask("sure", QUESTION | {"first": first})
     assert status == 422 and said in answer["said"]
 
 

@@ -163,7 +163,7 @@ def test_a_patients_score_does_not_depend_on_who_else_is_in_the_trial():
 @pytest.mark.parametrize("text", [PARALLEL, WITHDRAWAL.replace("400", "40"), MAINTENANCE])
 def test_the_numbers_do_not_depend_on_how_the_work_is_cut(monkeypatch, text):
     whole = run(planned(text), 4).outcomes
-    monkeypatch.setattr("euthymia.trial.enrolment.BLOCK", 1)
+    monkeypatch.setattr("euthymia.trial.block.BLOCK", 1)
     cut = run(planned(text), 4).outcomes
     for name in ("arm", "patient", "scores", "begins", "screened", "entered"):
         assert np.array_equal(getattr(whole, name), getattr(cut, name), equal_nan=name == "scores")

@@ -387,8 +387,8 @@ def explore(
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Move dose, spacing and duration of a protocol on a local page, and watch virtual patients respond."""
-    if not 1 <= patients <= MOST_EXPLORED:
-        raise UserError(f"--patients must be 1 to {MOST_EXPLORED:,} to explore, got {patients:,}.")
+    if not 2 <= patients <= MOST_EXPLORED:
+        raise UserError(f"--patients must be 2 to {MOST_EXPLORED:,} to explore, got {patients:,}.")
     use_compilation_cache()
     from euthymia.explore.server import serve
 

@@ -196,7 +196,8 @@ def _happened(row: dict[str, Any], scales: Iterable[str]) -> str:
         dose = f"{row['dose']:g} {unit}" + (f" ({row['dose mg']:.0f} mg)" if unit == "mg/kg" else "")
         after = ""
         if row["highest SBP"] is not None:
-            after = f"; then up to {row['highest SBP']:.0f} mmHg systolic, CADSS {row['peak CADSS']:.0f}"
+            # by chance sometimes below the reading before it
+            after = f"; after the dose at most {row['highest SBP']:.0f} mmHg systolic, CADSS {row['peak CADSS']:.0f}"
         return f"given: {dose}, session {row['session'] + 1} ({row['phase']}); {seen}{after}"
     return f"{'held' if row['action'] == 'hold' else 'the course stopped'}: {seen}"
 

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -32,15 +32,21 @@ CURVES: tuple[str, str] = ("mean MADRS by day", "remission by day")
 """What is kept of every part beside its measures, [regimens, draws, days]; remission in %."""
 
 
+def _nobody_asks(days: int) -> None:
+    pass
+
+
 @dataclass(frozen=True, eq=False)
 class Courses:
-    """What `search` calls: follows the regimens of a part. measures: what is wanted of each patient (`MEASURES`)."""
+    """What `search` calls: follows the regimens of a part. measures: what is wanted of each patient (`MEASURES`); gone:
+    told how many days of how many patients were gone through."""
 
     protocols: tuple[Protocol, ...]
     people: Patients
     worlds: tuple[World, ...]
     weeks: int
     measures: tuple[str, ...]
+    gone: Callable[[int], None] = _nobody_asks
 
     def __call__(self, part: Part) -> Values:
         some = self.people.take(*part.patients)
@@ -68,7 +74,9 @@ class Courses:
                     crowd.stores[ruled.kinds] = Store(alone.setting, alone.timing, crowd.people, crowd.parameters)
                 counted = Counted(len(crowd.people))
                 store = crowd.stores[ruled.kinds]
-                course = ruled.run(crowd.people, pool, z=for_weeks, store=store, only=("MADRS",), told=counted)
+                course = ruled.run(
+                    crowd.people, pool, self.gone, z=for_weeks, store=store, only=("MADRS",), told=counted
+                )
                 yield counted.lived(course)
 
     def _prepared(self, protocol: Protocol, worlds: Sequence[World], patients: int) -> tuple[Ruled, Setting]:
@@ -110,6 +118,13 @@ def _crowd(people: Patients, worlds: Sequence[World]) -> Crowd:
         parameters = {id: _each([world[id] for world in worlds], len(people)) for id in worlds[0]}
         _last.key, _last.crowd = key, Crowd(several, parameters, {}, {})
     return _last.crowd
+
+
+def let_go(most: int) -> None:
+    """Forget the maps of this thread's last crowd where they are more than this, one per patient."""
+    crowd: Crowd | None = getattr(_last, "crowd", None)
+    if crowd and sum(len(store.numbers) for store in crowd.stores.values()) * len(crowd.people) > most:
+        crowd.stores.clear()
 
 
 class Counted:

@@ -43,7 +43,8 @@ def scout(protocol: Protocol, vary: Sequence[str], looks: int, asked: Asked, fol
     if not LEAST <= looks <= MOST:
         raise UserError(f"looks must be between {LEAST} and {MOST:,}, got {looks}.")
     if looks >= size:
-        raise UserError(f"the space has {size:,} regimens, so that {looks:,} looks need no scout; leave it out.")
+        has = "1 regimen" if size == 1 else f"{size:,} regimens"
+        raise UserError(f"the space has {has}, so that {looks:,} looks need no scout; leave it out.")
     study, document = _study(asked, seed), document_of(protocol)
     made: dict[tuple[str, ...], Protocol | str] = {}
     seen: dict[str, tuple[Regimen, list[float], list[float]]] = {}  # by protocol: two ways to write one are one

@@ -15,14 +15,14 @@ function path(ys, x, y) {
   return ys.map((value, k) => `${k ? "L" : "M"}${x(k).toFixed(1)} ${y(value).toFixed(1)}`).join("");
 }
 
-function frame(where, { top, step, weeks, unit }) {
+function frame(where, { top, step, weeks }) {
   const width = where.clientWidth, height = where.clientHeight, days = 7 * weeks;
   const x = (day) => LEFT + (day / days) * (width - LEFT - RIGHT);
   const y = (value) => height - BOTTOM - (value / top) * (height - TOP - BOTTOM);
   const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   for (let value = 0; value <= top; value += step) {
     root.append(svg("line", { class: value ? "grid" : "base", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }));
-    root.append(svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value + (unit && value === top ? unit : "")));
+    root.append(svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, value));
   }
   const every = STEP_WEEKS[weeks] * (width < 420 ? 2 : 1);
   for (let week = 0; week <= weeks; week += every) {
@@ -49,19 +49,21 @@ function badges(root, ends, x, low, high) {
   }
 }
 
-// series: { slot, letter, y, bands: [[low, high]] } by day, the one in front last; beyond: the week from which on no study goes, or null
-export function lines(where, { series, top, step, weeks, unit, limit, day, beyond }) {
-  const { root, x, y, width, height, days } = frame(where, { top, step, weeks, unit });
+// series: { slot, letter, y, spread: [low, high] of patients or null, sure: [low, high] of y or null } by day, the one in front last;
+// beyond: the week from which on no study goes, or null
+export function lines(where, { series, top, step, weeks, limit, day, beyond }) {
+  const { root, x, y, width, height, days } = frame(where, { top, step, weeks });
   const capped = (value) => y(inside(value, 0, top));
   if (beyond !== null) {
     const from = x(7 * beyond), wide = width - RIGHT - from;
     root.prepend(svg("rect", { class: "beyond", x: from, y: TOP - 6, width: wide, height: height - BOTTOM - TOP + 6 }));
     if (wide > 90) root.append(svg("text", { x: from + 5, y: TOP + 7 }, "beyond studies"));
   }
-  for (const { slot, bands } of series) {
-    for (const [low, high] of bands) {
+  for (const { slot, spread, sure } of series) {
+    for (const [kind, [low, high]] of [["spread", spread], ["sure", sure]].filter(([, band]) => band)) {
       const back = low.map((value, k) => `L${x(k).toFixed(1)} ${capped(value).toFixed(1)}`).reverse().join("");
-      root.append(svg("path", { class: `band fill-${slot}`, d: path(high, x, capped) + back + "Z" }));
+      root.append(svg("path", { class: `band ${kind} fill-${slot}`, d: path(high, x, capped) + back + "Z" }));
+      if (kind === "sure") root.append(svg("path", { class: `edge edge-${slot}`, d: path(low, x, capped) + path(high, x, capped) }));
     }
   }
   if (limit) {
@@ -102,6 +104,11 @@ export function patient(where, { slot, madrs, visits, weeks }) {
     if (action === "stop") root.append(svg("path", { class: "mark-stop", d: `M${cx - 4} ${base - 4}l8 8m0 -8l-8 8` }));
   }
   where.replaceChildren(root);
+}
+
+// of a band, for the legend
+export function patch(slot, kind) {
+  return svg("svg", { class: "swatch", viewBox: "0 0 26 12", "aria-hidden": "true" }, svg("rect", { class: `band ${kind} fill-${slot}`, x: 0, y: 0, width: 26, height: 12 }));
 }
 
 export function swatch(slot) {

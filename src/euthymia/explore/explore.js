@@ -1,11 +1,12 @@
 // The explorer's page: keeps the regimens, asks this machine what patients do under them, and draws it.
-import { lines, patient as drawPatient, strip, swatch } from "./draw.js";
+import { $, decimal, make } from "./dom.js";
+import { lines, patch, patient as drawPatient, swatch } from "./draw.js";
+import { differences, outcomes, readings, weekly } from "./tables.js";
 
-const WAIT_MS = 40, LONG_MS = 2000;
+const WAIT_MS = 40, REST_MS = 200, LONG_MS = 2000;
 const MOST = 4;
 const SLOTS = ["a", "b", "c", "d"];
 const MARKS = { give: "given", hold: "held", stop: "stopped", missed: "did not come" };
-const $ = (id) => document.getElementById(id);
 const refused = $("refused");
 
 // of this run, behind the # of the address; kept for this tab alone and taken out of sight
@@ -16,7 +17,7 @@ if (location.hash) history.replaceState(null, "", location.pathname);
 const page = crypto.randomUUID();
 const known = {};       // numbers of a protocol, by name
 const results = new Map(); // what came back, by regimen and weeks; the oldest goes first
-let facts, regimens = [], active, weeks, day, turn = 0, pending = new AbortController(), timer, story;
+let facts, regimens = [], active, weeks, day, turn = 0, pending = new AbortController(), timer, story, unsure = "";
 
 async function ask(what, question = {}, signal = undefined) {
   const answer = await fetch(what, {
@@ -30,17 +31,6 @@ async function ask(what, question = {}, signal = undefined) {
   return said;
 }
 
-function make(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (value === true) made.setAttribute(key, "");
-    else if (value !== false && value != null) made.setAttribute(key, value);
-  }
-  made.append(...children);
-  return made;
-}
-
 const letter = (regimen) => regimen.slot.toUpperCase();
 const numbersOf = (regimen) => known[regimen.protocol].numbers;
 const textOf = (regimen, number) => regimen.numbers[number.id] ?? number.own;
@@ -48,17 +38,16 @@ const saidOf = (number, text) => number.choices.find((c) => c.text === text)?.sa
 const keyOf = ({ protocol, numbers }) => JSON.stringify([protocol, Object.entries(numbers).sort(), weeks]);
 const resultOf = (regimen) => results.get(keyOf(regimen));
 const shownOf = (regimen) => resultOf(regimen) ?? regimen.last;
+// how sure that is comes later, and for any but the first regimen with its differences to that
+const sureKey = (regimen) => `sure ${regimen === regimens[0] ? "" : keyOf(regimens[0])} ${keyOf(regimen)}`;
+const sureOf = (regimen) => (resultOf(regimen) ? results.get(sureKey(regimen)) : regimen.lastSure);
+const seenOf = (regimen) => ({ slot: regimen.slot, letter: letter(regimen), found: shownOf(regimen), sure: sureOf(regimen) });
 const place = (number) => (["drug", "rules"].includes(number.group) ? "" : `${number.group}, `);
 
 function changes(regimen) {
   return numbersOf(regimen)
     .filter((n) => textOf(regimen, n) !== n.own)
     .map((n) => `${place(n)}${n.label} ${saidOf(n, textOf(regimen, n))}`);
-}
-
-function decimal(value) {
-  const digits = Math.abs(value) >= 20 ? 0 : Math.abs(value) < 1 ? 2 : 1;
-  return value.toLocaleString("en", { maximumFractionDigits: digits, minimumFractionDigits: 0 });
 }
 
 // ---------------------------------------------------------------- asking
@@ -106,7 +95,28 @@ function settle(mine, signal) {
   for (const regimen of regimens) if (resultOf(regimen)) regimen.refused = "";
   draw();
   if (story) tell();
-  ahead(mine, signal).finally(() => { if (mine === turn) document.documentElement.dataset.rest = "yes"; });
+  // bands first: a curve without one is half an answer
+  sure(mine, signal).then(() => ahead(mine, signal)).finally(() => { if (mine === turn) document.documentElement.dataset.rest = "yes"; });
+}
+
+async function sure(mine, signal) {
+  const [first] = regimens;
+  unsure = "";
+  if (!regimens.every(sureOf)) await new Promise((done) => { setTimeout(done, REST_MS); }); // a slider that is still moving comes first
+  if (mine !== turn) return;
+  for (const regimen of [active, ...regimens.filter((r) => r !== active)]) {
+    if (!resultOf(regimen) || sureOf(regimen)) continue;
+    const key = sureKey(regimen), { protocol, numbers } = regimen;
+    const against = regimen === first ? null : { protocol: first.protocol, numbers: first.numbers };
+    try {
+      keep(key, await ask("sure", { protocol, numbers, weeks, page, turn: mine, first: against }, signal));
+    } catch (error) {
+      if (error.name !== "AbortError" && error.status !== 409) unsure = error.message;
+    }
+    if (mine !== turn) return;
+    draw();
+  }
+  document.documentElement.dataset.sure = keyOf(active);
 }
 
 // while nobody waits: one step to either side of the slider moved last, so that a step is drawn at once
@@ -133,7 +143,7 @@ function withNumber(regimen, number, text) {
 function keep(key, found) {
   results.delete(key);
   results.set(key, found);
-  if (results.size > 96) results.delete(results.keys().next().value);
+  if (results.size > 192) results.delete(results.keys().next().value);
 }
 
 function busy(is) {
@@ -143,7 +153,9 @@ function busy(is) {
 // ---------------------------------------------------------------- drawing
 
 function draw() {
-  for (const regimen of regimens) if (resultOf(regimen)) regimen.last = resultOf(regimen);
+  for (const regimen of regimens) {
+    if (resultOf(regimen)) Object.assign(regimen, { last: resultOf(regimen), lastSure: sureOf(regimen) });
+  }
   const shown = regimens.filter((r) => shownOf(r)?.weeks === weeks);
   refused.textContent = active.refused ?? "";
   $("main").classList.toggle("unsure", Boolean(active.refused));
@@ -151,10 +163,12 @@ function draw() {
   tabs();
   words(shown);
   if (shown.length) {
-    curves(shown);
-    readings(shown);
-    outcomes(shown);
-    table(shown);
+    const seen = shown.map(seenOf);
+    curves(seen);
+    reading(seen);
+    outcomes(seen, weeks);
+    differences(seen, regimens[0], facts, designsDiffer(shown));
+    weekly(seen, weeks);
   }
   warnings(shown);
   document.documentElement.dataset.drawn = resultOf(active) ? keyOf(active) : "";
@@ -174,43 +188,46 @@ function words(shown) {
     const who = regimens.length > 1 ? `Regimen ${letter(active)}` : active.protocol;
     $("lead").textContent =
       `${who}${moved.length ? `, with ${moved.join("; ")}` : ", as the protocol has it"}: ` +
-      `${found.remission[end].toFixed(0)} % of virtual patients are in remission in week ${weeks}; the median patient has ` +
-      `${decimal(days.value)} days in remission from ${decimal(sessions.value)} session${sessions.value === 1 ? "" : "s"}.`;
+      `${found.remission[end].toFixed(0)}\u00a0% of virtual patients are in remission in week ${weeks}; the median patient has ` +
+      `${decimal(days.value)} days in remission from ${decimal(sessions.value)} session${sessions.value === 1 ? "" : "s"}. `;
   }
+  const bands = found && sureOf(active);
+  $("sure").classList.toggle("waits", !bands); // keeps its place
+  if (bands) {
+    const ends = bands.remission.map((y) => y[y.length - 1].toFixed(0)).join(" to ");
+    $("sure").textContent = `Over what is uncertain of the model and of clinics, ${ends}\u00a0% are in remission.`;
+  }
+  const waits = bands || active.refused ? "" : unsure ? `: not known, ${unsure}` : " …";
+  $("legend").replaceChildren(
+    make("li", {}, swatch(active.slot), "mean"),
+    make("li", {}, patch(active.slot, "sure"), `how sure of it${waits}`),
+    make("li", {}, patch(active.slot, "spread"), "90\u00a0% of patients"));
 }
 
-function curves(shown) {
-  const order = [...shown.filter((r) => r !== active), ...shown.filter((r) => r === active)];
-  const of = (name, band) => order.map((r) => {
-    const found = shownOf(r);
-    const bands = band && r === active ? [[found.low, found.high], [found.lower, found.upper]] : [];
-    return { slot: r.slot, letter: letter(r), y: found[name], bands };
-  });
-  const beyond = shown.includes(active) ? shownOf(active).beyond : null;
+function curves(seen) {
+  const front = seen.find((r) => r.slot === active.slot);
+  const order = [...seen.filter((r) => r !== front), ...seen.filter((r) => r === front)];
+  const of = (name, spread) => order.map((r) => ({
+    slot: r.slot, letter: r.letter, y: r.found[name],
+    spread: spread && r === front ? [r.found.low, r.found.high] : null, sure: r === front ? r.sure?.[name] : null,
+  }));
+  const beyond = front ? front.found.beyond : null;
   const about = { weeks, day, beyond };
-  lines($("madrs"), { series: of("median", true), top: 60, step: 20, ...about, limit: { at: 12, said: "remission" } });
-  lines($("remission"), { series: of("remission"), top: 100, step: 25, ...about, unit: " %" });
-  lines($("response"), { series: of("response"), top: 100, step: 25, ...about, unit: " %" });
+  lines($("madrs"), { series: of("mean", true), top: 60, step: 20, ...about, limit: { at: 12, said: "remission" } });
+  lines($("remission"), { series: of("remission"), top: 100, step: 25, ...about });
+  lines($("response"), { series: of("response"), top: 100, step: 25, ...about });
   const who = regimens.length > 1 ? `, of regimen ${letter(active)}` : "";
   $("beyond").replaceChildren(...(beyond === null ? [] : [
     `Shaded, from week ${beyond} on${who}: extrapolation, beyond what any study tried. `,
     make("a", { href: "#beyond-title" }, "What to doubt")]));
   const end = 7 * weeks;
-  for (const [id, name, unit] of [["madrs", "median", "points"], ["remission", "remission", "%"], ["response", "response", "%"]]) {
-    const said = shown.map((r) => `regimen ${letter(r)} from ${shownOf(r)[name][0]} to ${shownOf(r)[name][end]} ${unit}`).join("; ");
+  for (const [id, name, unit] of [["madrs", "mean", "points"], ["remission", "remission", "%"], ["response", "response", "%"]]) {
+    const said = seen.map((r) => `regimen ${r.letter} from ${r.found[name][0]} to ${r.found[name][end]} ${unit}${r.sure ? `, ${r.sure[name].map((y) => y[end]).join(" to ")} over what is uncertain` : ""}`).join("; ");
     $(id).setAttribute("aria-label", `${name} by week: ${said}. The table below has the numbers.`);
   }
 }
 
-function heads(names) {
-  return make("thead", {}, make("tr", {}, ...names.map((n) => make("th", { scope: "col" }, n))));
-}
-
-function head(regimen) {
-  return make("th", { scope: "row" }, swatch(regimen.slot), letter(regimen));
-}
-
-function readings(shown) {
+function reading(seen) {
   const slider = $("day");
   slider.max = 7 * weeks;
   slider.value = day;
@@ -218,44 +235,10 @@ function readings(shown) {
   const said = `day ${day}${day % 7 ? "" : `, the end of week ${day / 7}`}`;
   $("day-said").textContent = said;
   slider.setAttribute("aria-valuetext", said);
-  const rows = shown.map((r) => {
-    const f = shownOf(r);
-    return make("tr", {}, head(r),
-      make("td", {}, `${f.median[day].toFixed(0)} `, make("span", { class: "quiet" }, `(${f.low[day].toFixed(0)} to ${f.high[day].toFixed(0)})`)),
-      make("td", {}, f.mean[day].toFixed(1)), make("td", {}, `${f.remission[day].toFixed(0)} %`), make("td", {}, `${f.response[day].toFixed(0)} %`));
-  });
-  $("readings").replaceChildren(heads(["Regimen", "MADRS, median (90 %)", "mean", "in remission", "responding"]), make("tbody", {}, ...rows));
+  readings(seen, day);
 }
 
-function ceiling(value) {
-  const size = 10 ** Math.floor(Math.log10(value || 1));
-  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((k) => k * size).find((k) => k >= value - 1e-9);
-}
-
-function outcomes(shown) {
-  const first = shownOf(shown[0]).outcomes;
-  $("over").textContent = `over ${weeks} weeks`;
-  const drawn = [];
-  const boxes = first.map(({ id, label, unit }, k) => {
-    const all = shown.map((r) => [r, shownOf(r).outcomes[k]]);
-    const top = id === "stopped" ? 100 : Math.max(ceiling(Math.max(...all.map(([, o]) => o.high))), 1);
-    const rows = all.map(([r, o]) => {
-      const line = make("div", { class: "strip" });
-      drawn.push([line, { slot: r.slot, value: o.value, low: o.low, high: o.high, top }]);
-      const said = make("div", { class: "say" }, make("b", {}, decimal(o.value)), make("span", { class: "quiet" }, `${decimal(o.low)} to ${decimal(o.high)}`));
-      const row = make("div", { class: `one${shown.length > 1 ? "" : " only"}` });
-      if (shown.length > 1) row.append(make("span", { class: "letter" }, letter(r)));
-      row.append(make("div", {}, said, line, ...(o.note ? [make("span", { class: "quiet note" }, o.note)] : [])));
-      return row;
-    });
-    return make("div", { class: "outcome" }, make("h3", {}, `${label} `, make("span", { class: "quiet" }, unit)), ...rows);
-  });
-  $("outcomes").replaceChildren(...boxes);
-  for (const [where, what] of drawn) strip(where, what);
-  const kinds = [...new Set(first.map((o) => o.contains))];
-  const labels = (kind) => first.filter((o) => o.contains === kind).map((o, k) => (k ? o.label[0].toLowerCase() + o.label.slice(1) : o.label));
-  $("contains").textContent = `${kinds.map((k) => `${labels(k).join(", ")}: ${k}.`).join(" ")} The uncertainty of the model's parameters is in none of them.`;
-}
+const designsDiffer = (shown) => new Set(shown.map((r) => shownOf(r).design)).size > 1;
 
 function warnings(shown) {
   const boxes = shown.map((r) => {
@@ -266,23 +249,9 @@ function warnings(shown) {
       make("li", {}, make("strong", {}, `${letter(r)}: ${r.protocol}`), changes(r).length ? `, changed: ${changes(r).join("; ")}` : ""),
       ...(said.length ? said : ["nothing beyond the limits below"]).map((s) => make("li", {}, `${s.replace(/\.$/, "")}.`))));
   });
-  const designs = new Set(shown.map((r) => shownOf(r).design));
-  if (designs.size > 1) boxes.unshift(make("p", { class: "device", role: "note" }, "Their designs differ (what patients expect, where they are treated), and design moves response more than the dose does: this is no contest between drugs."));
+  if (designsDiffer(shown)) boxes.unshift(make("p", { class: "device", role: "note" }, "Their designs differ (what patients expect, where they are treated), and design moves response more than the dose does: this is no contest between drugs."));
   $("warnings").replaceChildren(...boxes);
   $("same").textContent = `All regimens meet the same ${facts.patients.toLocaleString("en")} virtual patients (${facts.population}, random numbers in common), so that a difference between two curves is not chance between people.`;
-}
-
-function table(shown) {
-  const rows = [];
-  for (let week = 0; week <= weeks; week += weeks > 26 ? 4 : weeks > 12 ? 2 : 1) {
-    for (const r of shown) {
-      const f = shownOf(r), k = 7 * week;
-      rows.push(make("tr", {}, make("th", { scope: "row" }, `${week}`), make("td", {}, letter(r)), make("td", {}, f.mean[k].toFixed(1)),
-        make("td", {}, f.median[k].toFixed(1)), make("td", {}, `${f.low[k].toFixed(0)} to ${f.high[k].toFixed(0)}`),
-        make("td", {}, f.remission[k].toFixed(0)), make("td", {}, f.response[k].toFixed(0))));
-    }
-  }
-  $("table").replaceChildren(heads(["Week", "Regimen", "MADRS, mean", "median", "90 % of patients", "in remission, %", "responding, %"]), make("tbody", {}, ...rows));
 }
 
 // ---------------------------------------------------------------- regimens and their numbers
@@ -387,6 +356,8 @@ async function begin() {
     $("weeks").append(make("label", {}, input, make("span", {}, `${w}`)));
   }
   $("patient").max = facts.patients - 1;
+  $("worlds").textContent = facts.worlds;
+  $("in-worlds").textContent = facts.in_worlds;
   known[facts.protocol] = await ask("numbers", { protocol: facts.protocol });
   active = { slot: "a", protocol: facts.protocol, numbers: {} };
   regimens = [active];
@@ -404,7 +375,7 @@ $("protocol").addEventListener("change", async (event) => {
     event.target.value = regimen.protocol;
     return draw();
   }
-  Object.assign(regimen, { protocol: name, numbers: {}, refused: "", last: undefined });
+  Object.assign(regimen, { protocol: name, numbers: {}, refused: "", last: undefined, lastSure: undefined });
   if (regimen === active) choose(regimen);
 });
 
@@ -422,8 +393,9 @@ function read(at) {
   day = at;
   const shown = regimens.filter((r) => shownOf(r)?.weeks === weeks);
   if (!shown.length) return;
-  curves(shown);
-  readings(shown);
+  const seen = shown.map(seenOf);
+  curves(seen);
+  reading(seen);
 }
 
 $("day").addEventListener("input", (event) => read(Number(event.target.value)));

@@ -23,10 +23,10 @@ from euthymia.course.variants import Variants
 from euthymia.design.extrapolation import beyond
 from euthymia.errors import UserError
 from euthymia.explore.regimen import Slider, changed, document_text, sliders
+from euthymia.explore.uncertain import Uncertain, bands, differences, means
 from euthymia.illness.depression import DAY_H
 from euthymia.patient.population import Patients, draw, illness_of
 from euthymia.protocol import Protocol, catalogue, fingerprint, load, schedule
-from euthymia.protocol.chart import REMISSION_MADRS, RESPONSE_PERCENT
 from euthymia.report.notes import STATUS, VERIFIED
 
 WEEKS = (12, 26, 52)
@@ -37,7 +37,6 @@ KEPT_MAPS = 100_000
 """Maps of sessions that are kept, one per patient."""
 HIGH_SBP = 180.0
 BAND = (0.05, 0.5, 0.95)
-HALF = (0.25, 0.75)
 PATIENTS = "median, and 90 % of virtual patients"
 MEAN = "mean, and 90 % of virtual patients"
 CHANCE = "share, and 90 % of what chance among so many patients may bring"
@@ -71,6 +70,7 @@ class Explorer:
         self.start = protocol
         self.patients = patients
         self.people: Patients = draw(protocol.population, patients, seed)
+        self.uncertain = Uncertain(self.people, seed)
         self._kept: OrderedDict[tuple[str, int], _Kept] = OrderedDict()
         self._one_at_a_time = threading.Lock()
         self._newest: OrderedDict[str, int] = OrderedDict()
@@ -122,7 +122,7 @@ class Explorer:
 
     def respond(self, asked: Asked, stale: Callable[[], bool] = lambda: False) -> dict[str, Any]:
         """Curves and outcomes. Raises UserError for what cannot be done, and Stale once nobody waits."""
-        document = changed(self.protocol(asked.protocol), asked.numbers)
+        document = self._changed(asked)
         found, warnings = self._followed(document, asked.weeks, stale)
         outside = beyond(document, asked.weeks)
         return {
@@ -135,11 +135,25 @@ class Explorer:
             + ("" if document.design.sites == "one" else "s"),
         }
 
+    def sure(self, asked: Asked, first: Asked | None, stale: Callable[[], bool] = lambda: False) -> dict[str, Any]:
+        """Bands of the curves over what is uncertain; and, of the regimen that is compared with it, differences to the
+        first. Raises UserError and Stale."""
+        gone = _stopping(stale)
+        document, other = self._changed(asked), self._changed(first) if first else None
+        madrs = self._followed(document, asked.weeks, stale).found.values["MADRS"]
+        found = self.uncertain.follow(document, asked.weeks, gone)
+        few = self.uncertain.people
+        made: dict[str, Any] = bands(found, means(madrs[: len(few)], few), means(madrs, self.people))
+        if other:
+            against = self.uncertain.follow(other, asked.weeks, gone)
+            made["differences"] = differences(found, against)
+        return made
+
     def story(self, asked: Asked, patient: int, stale: Callable[[], bool] = lambda: False) -> dict[str, Any]:
         """One patient's course, visit by visit. Raises UserError and Stale."""
         if not 0 <= patient < self.patients:
             raise UserError(f"there is no patient {patient}; patients are 0 to {self.patients - 1}.")
-        document = changed(self.protocol(asked.protocol), asked.numbers)
+        document = self._changed(asked)
         found, _ = self._followed(document, asked.weeks, stale)
         index = int(np.asarray(self.people.index)[patient])
         days = 7 * asked.weeks
@@ -158,6 +172,9 @@ class Explorer:
             ],
         }
 
+    def _changed(self, asked: Asked) -> Protocol:
+        return changed(self.protocol(asked.protocol), asked.numbers)
+
     def _followed(self, document: Protocol, weeks: int, stale: Callable[[], bool]) -> _Kept:
         if weeks not in WEEKS:
             raise UserError(f"weeks must be {', '.join(map(str, WEEKS[:-1]))} or {WEEKS[-1]}, got {weeks}.")
@@ -171,10 +188,6 @@ class Explorer:
             return self._kept[key]
 
     def _simulated(self, document: Protocol, weeks: int, stale: Callable[[], bool]) -> _Kept:
-        def gone(days: int) -> None:
-            if stale():
-                raise Stale
-
         _simulable(document, self.people.population)
         calendar = schedule(document, DAY_H * 7 * weeks)
         ruled, warnings = prepared(document, self.people.population, 7 * weeks, Variants(), calendar)
@@ -187,8 +200,20 @@ class Explorer:
             sessions = tuple(kind.session for kind in ruled.kinds)
             store = self._stores.setdefault(sessions, Store(ruled.setting, ruled.timing, self.people, {}))
             # of a day, the page shows MADRS alone; the rest would fill the memory
-            found = ruled.run(self.people, pool, gone, z=self._drawn[1], store=store, only=("MADRS", "MADRS rated"))
+            found = ruled.run(
+                self.people, pool, _stopping(stale), z=self._drawn[1], store=store, only=("MADRS", "MADRS rated")
+            )
         return _Kept(followed(found, self.people, document)._replace(sessions={}), warnings)
+
+
+def _stopping(stale: Callable[[], bool]) -> Callable[[int], None]:
+    """What a course calls on its way, which raises Stale once nobody waits."""
+
+    def gone(days: int) -> None:
+        if stale():
+            raise Stale
+
+    return gone
 
 
 def _simulable(protocol: Protocol, population: str) -> None:
@@ -201,22 +226,9 @@ def _simulable(protocol: Protocol, population: str) -> None:
 
 
 def _curves(madrs: np.ndarray, people: Patients) -> dict[str, Any]:
-    """By day: MADRS (mean, median, 90 % of patients and their middle half) and shares of patients (%)."""
-    baseline = np.asarray(people.baseline_madrs)[:, None]
-    ill = baseline > 0
-    low, lower, median, upper, high = np.quantile(madrs, (BAND[0], HALF[0], BAND[1], HALF[1], BAND[2]), axis=0)
-    responds = (madrs <= (1 - RESPONSE_PERCENT / 100) * baseline) & ill
-    responds[:, 0] = False
-    made = {
-        "mean": madrs.mean(0),
-        "median": median,
-        "low": low,
-        "high": high,
-        "lower": lower,
-        "upper": upper,
-        "remission": 100 * ((madrs <= REMISSION_MADRS) & ill).mean(0),
-        "response": 100 * responds.mean(0),
-    }
+    """By day: `CURVES`, and between which scores 90 % of patients lie."""
+    low, _, high = np.quantile(madrs, BAND, axis=0)
+    made = means(madrs, people) | {"low": low, "high": high}
     return {name: np.round(x, 1).tolist() for name, x in made.items()}
 
 

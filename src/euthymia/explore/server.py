@@ -50,7 +50,7 @@ def serve(protocol: str, port: int, patients: int, seed: int, ready: Callable[[s
 
 def _compile(explorer: Explorer) -> None:
     with suppress(UserError):  # the page will say it
-        explorer.respond(Asked(explorer.start.name, {}, WEEKS[1]))
+        explorer.sure(Asked(explorer.start.name, {}, WEEKS[1]), None)
 
 
 def _application(explorer: Explorer, token: str) -> Any:

@@ -17,6 +17,7 @@ from django.urls import path
 
 from euthymia.errors import UserError
 from euthymia.explore.respond import WEEKS, Asked, Explorer, Stale
+from euthymia.explore.uncertain import COMPARED
 
 Answer = Callable[[HttpRequest], HttpResponse]
 
@@ -24,6 +25,8 @@ FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/explore.css": ("explore.css", "text/css; charset=utf-8"),
     "/explore.js": ("explore.js", "text/javascript; charset=utf-8"),
+    "/dom.js": ("dom.js", "text/javascript; charset=utf-8"),
+    "/tables.js": ("tables.js", "text/javascript; charset=utf-8"),
     "/draw.js": ("draw.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
@@ -106,6 +109,9 @@ def _begin(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
         "protocol": explorer.start.name,
         "weeks": WEEKS,
         "patients": explorer.patients,
+        "worlds": len(explorer.uncertain.worlds),
+        "in_worlds": len(explorer.uncertain.people),
+        "compared": [{"label": label, "unit": unit} for label, unit in COMPARED.values()],
         "population": explorer.people.population,
     }
 
@@ -132,6 +138,14 @@ def _numbers(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
 
 def _respond(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
     return explorer.respond(_regimen(asked), _stale(explorer, asked))
+
+
+def _sure(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
+    first = asked.get("first")
+    if first is not None and not isinstance(first, dict):
+        raise UserError("`first` is a regimen, with `protocol` and `numbers`.")
+    against = None if first is None else _regimen(first | {"weeks": asked.get("weeks")})
+    return explorer.sure(_regimen(asked), against, _stale(explorer, asked))
 
 
 def _story(explorer: Explorer, asked: dict[str, Any]) -> dict[str, Any]:
@@ -178,6 +192,7 @@ urlpatterns = [
     path("begin", _answering(_begin)),
     path("numbers", _answering(_numbers)),
     path("respond", _answering(_respond)),
+    path("sure", _answering(_sure)),
     path("story", _answering(_story)),
     path("document", _answering(_document)),
 ]

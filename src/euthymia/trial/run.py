@@ -21,8 +21,9 @@ from euthymia.course.store import Parts
 from euthymia.errors import UserError
 from euthymia.trial import stored
 from euthymia.trial.analysis import COLUMNS, Outcomes, analyse
+from euthymia.trial.block import BLOCK, MAX_RATINGS, REPLICATES, Block, blocks
 from euthymia.trial.calendars import calendars, lead_in_calendar
-from euthymia.trial.enrolment import BLOCK, MAX_RATINGS, REPLICATES, Block, blocks, enrol
+from euthymia.trial.enrolment import enrol
 from euthymia.trial.plan import MAX_PATIENTS, Plan, first_times
 from euthymia.trial.result import TrialResult
 from euthymia.trial.workers import each, threads
