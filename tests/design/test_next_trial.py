@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from euthymia import evidence
-from euthymia.design.aims import aim
-from euthymia.design.courses import CURVES
+from euthymia.design.aims import CURVES, aim
 from euthymia.design.next_trial import next_trial, shows_in
 from euthymia.design.search import Asked, Part, choice, search
 from euthymia.design.space import space
@@ -16,6 +15,7 @@ from euthymia.trial.posterior import posterior
 IV = load("ketamine-iv-maintenance")
 PATIENTS, DRAWS, WEEKS = 200, 8, 12
 PEAK_DAY = 56
+SCORE, REMISSION = (curve.name for curve in CURVES["depression"])
 
 
 def asked_for(vary: str, gains: list[float], usual: int | None, measure: str = "days in remission"):
@@ -30,10 +30,10 @@ def asked_for(vary: str, gains: list[float], usual: int | None, measure: str = "
         own = np.random.default_rng(1).normal(0, 6, PATIENTS)[slice(*part.patients)]
         curve = 50 + gain * bump
         aims = {"days in remission": 30 + gain + 0 * own, "mean MADRS": 20 - gain / 10 + own}
-        return {measure: aims[measure], CURVES[0]: 40 - curve / 4, CURVES[1]: curve}
+        return {measure: aims[measure], SCORE: 40 - curve / 4, REMISSION: curve}
 
     better = "less" if measure == "mean MADRS" else "more"
-    curves = dict.fromkeys(CURVES, len(days))
+    curves = dict.fromkeys((SCORE, REMISSION), len(days))
     race = search(evaluate, len(gains), DRAWS, PATIENTS, Asked(aim(measure, better)), curves=curves)
     return next_trial(IV, regimens, race, choice(race), usual, WEEKS)
 

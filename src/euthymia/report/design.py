@@ -11,7 +11,7 @@ import polars as pl
 from markupsafe import Markup
 
 from euthymia import evidence
-from euthymia.design.aims import MEASURES
+from euthymia.design.aims import CURVES, MEASURES
 from euthymia.design.decision import front
 from euthymia.design.extrapolation import BOTH_ENDS, End, tried
 from euthymia.design.find import Design
@@ -311,9 +311,8 @@ def compared_regimens(found: Design) -> list[int]:
     on = found.table().filter("on the front")
     ends = [on.sort(b)["regimen"][0] for b in found.asked.burdens] if len(on) else []
     numbers = [found.chosen.number, *([found.usual] if found.usual is not None else []), *ends]
-    return list(dict.fromkeys(k for k in numbers if np.isfinite(found.curve(k, "mean MADRS by day")[0]).all()))[
-        : SHOWN + 1
-    ]
+    score = CURVES[found.illness][0].name
+    return list(dict.fromkeys(k for k in numbers if np.isfinite(found.curve(k, score)[0]).all()))[: SHOWN + 1]
 
 
 def curves_picture(found: Design, name: str, title: str, unit: str) -> Picture:
@@ -434,14 +433,15 @@ def _end(end: End) -> str:
 
 def explored(found: Design) -> dict[str, Any]:
     """What the page's script reads: every regimen with its numbers in words, and the courses of those that can be
-    chosen, mean MADRS with 90 % over worlds."""
+    chosen: the mean of the score with 90 % over worlds."""
     shown, table = (found.asked.aim.measure, *found.asked.burdens), found.table()
     days = np.arange(0, 7 * found.weeks + 1, -(-7 * found.weeks // MOST_DAYS))
+    score = CURVES[found.illness][0]
     offered = {k for _, some in offers(found) for k, _ in some}
     regimens = []
     for r in table.iter_rows(named=True):
         k = r["regimen"]
-        by_world = found.curve(k, "mean MADRS by day")
+        by_world = found.curve(k, score.name)
         by_world = by_world[np.isfinite(by_world).all(1)][:, days]
         curve = None
         if k in offered and len(by_world):
@@ -465,7 +465,8 @@ def explored(found: Design) -> dict[str, Any]:
     heads = (*(_titled(m) for m in shown), "probability to be the best", "regret", "outside the evidence")
     chosen = found.chosen.number if found.chosen else 0
     return {
-        "days": days.tolist(), "heads": heads, "regimens": regimens, "usual": found.usual, "chosen": chosen
+        "days": days.tolist(), "heads": heads, "regimens": regimens, "usual": found.usual, "chosen": chosen,
+        "score": score.title,
     }  # fmt: skip
 
 
@@ -504,10 +505,8 @@ def page(found: Design) -> str:
         front=front_rows(found),
         every=all_rows(found),
         names=names,
-        curves=[
-            curves_picture(found, "mean MADRS by day", "Mean MADRS", "mean MADRS (points)"),
-            curves_picture(found, "remission by day", "In remission", "in remission (%)"),
-        ],
+        score=CURVES[found.illness][0].title,
+        curves=[curves_picture(found, c.name, c.title, c.unit) for c in CURVES[found.illness]],
         best=best_picture(found),
         worth=worth_rows(found),
         trial=_trial(found),
@@ -524,7 +523,7 @@ def page(found: Design) -> str:
         refused=found.space.refused,
         document=found.winner(f"{found.protocol.name}-found"[:60]),
         changed=differences(found.protocol, found.chosen.protocol),
-        says=[(m, MEASURES[m].says) for m in found.asked.measures],
+        says=[(m, MEASURES[m].words(found.illness)) for m in found.asked.measures],
         assumed=any(MEASURES[m].assumed for m in found.asked.measures),
         contained=contained(found),
     )
