@@ -28,8 +28,8 @@ def test_people_share_what_is_known_and_differ_in_what_is_not():
 
 
 def test_whom_no_virtual_patient_is_like_is_said():
-    assert beyond_population(known("age 50, weight 82 kg, MADRS 34")) == ()
-    (said,) = beyond_population(known("age 71"))
+    assert beyond_population(known("age 50, weight 82 kg, MADRS 34"), "TRD") == ()
+    (said,) = beyond_population(known("age 71"), "TRD")
     assert "71" in said and "18 to 64" in said
 
 

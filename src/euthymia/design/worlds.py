@@ -39,11 +39,11 @@ RANGES: dict[str, tuple[str, ...]] = {
         "bipolar.sd_manic_peak",
         "bipolar.stabiliser_protection",
     ),
-    "ptsd": ("extinction.block", "extinction.consolidation_time", "extinction.recovery_time"),
+    "ptsd": ("extinction.block", "extinction.consolidation_time"),
 }
 """By illness, what is drawn evenly over an assumed range, on the log scale. Left as they are: what a fit held while it
-found another number that does the same work (how fast the poles move; how much of the symptoms fear makes and how far
-what is learnt holds elsewhere), since drawn apart from it they would undo the fit."""
+found another number that does the same work (how fast the poles move; how much of the symptoms fear makes, how far what
+is learnt holds elsewhere, and how slowly it is lost), since drawn apart from it they would undo the fit."""
 
 World = Mapping[str, float]
 """Model parameters by id."""
@@ -61,6 +61,12 @@ def worlds(number: int, seed: int = 1, illness: str = "depression") -> tuple[Wor
         ranges = uncertain(RANGES[illness], number, seed)
         made = [{**world, **ranges.at(j)} for j, world in enumerate(made)]
     return tuple(made)
+
+
+def believed(illness: str) -> tuple[str, ...]:
+    """The illness's own parameters of which no data tell: drawn from what is assumed of them, not from a posterior."""
+    fitted = [id for id in posterior()[0].values if id.startswith(OWN[illness])]
+    return *(id for id in fitted if evidence.parameter(id).kind == "assumed"), *RANGES[illness]
 
 
 def of_illness(id: str, illness: str) -> bool:

@@ -11,14 +11,14 @@ import polars as pl
 from markupsafe import Markup
 
 from euthymia import evidence
-from euthymia.design.aims import CURVES, MEASURES
+from euthymia.design.aims import CURVES, ILLNESSES, MEASURES
 from euthymia.design.decision import front
 from euthymia.design.extrapolation import BOTH_ENDS, End, tried
 from euthymia.design.find import Design
 from euthymia.design.next_trial import NextTrial, scored, shows_in
 from euthymia.design.patient import beyond_population, known
 from euthymia.design.subgroups import FEWEST_PATIENTS, SIMPLEST
-from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
+from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL, believed
 from euthymia.protocol.changes import differences
 from euthymia.report.charts import QUIET, Rows, Spec, look, number
 from euthymia.report.rows import decimal
@@ -93,7 +93,7 @@ def _weeks(number: int) -> str:
 def beyond(found: Design) -> tuple[str, ...]:
     """What of the chosen regimen, and of whom it is for, no data support."""
     assert found.chosen
-    people = beyond_population(known(found.like)) if found.like else ()
+    people = beyond_population(known(found.like), found.provenance.population) if found.like else ()
     return (*people, *(x.says for x in found.beyond[found.chosen.number]))
 
 
@@ -111,7 +111,7 @@ def _trial(found: Design) -> str:
     )
     usual = "the usual one" if trial.rival == "usual regimen" else "the runner-up"
     measure = found.asked.aim.measure
-    if not scored(measure):
+    if not scored(measure, found.illness):
         measured, known = "what it does to the illness, which the aim does not tell", ""
     else:
         measured, known = "the difference itself", _worth_of(found, trial)
@@ -417,10 +417,11 @@ def tried_rows(found: Design) -> Table:
     rows = [
         (f"{compound}, {route}", x.what, _end(x.low) if x.what in BOTH_ENDS else "-", _end(x.high))
         for compound, route in sorted(given)
-        for x in tried(compound, route)
+        for x in tried(compound, route, found.illness)
     ]
     return Table(
-        "What published studies of depression tried of this drug by this route, as far as they are in the evidence: "
+        f"What published studies of {ILLNESSES[found.illness]} tried of this drug by this route, as far as they are in "
+        "the evidence: "
         "the least and the most, each with a study that gives it. What a study did not print in numbers is left out.",
         ("drug and route", "what", "least", "most"),
         rows,
@@ -531,16 +532,41 @@ def page(found: Design) -> str:
 
 def contained(found: Design) -> Sequence[str]:
     """What the numbers hold, and what they do not."""
+    by_maps = found.illness == "depression"
+    walked = (
+        "Courses are walked from session to session by maps of the engine, within hundredths of a point of it, and "
+        if by_maps
+        else "Courses are walked by the engine from visit to visit, each patient on a calendar of their own, "
+    )
     return (
         f"Intervals hold {OF_WORLDS}. Every regimen was followed in the same virtual patients and worlds, so that "
         "differences are far surer than levels.",
         "The probability to be the best is among the regimens compared and under this model; that there are few "
         "virtual patients is in it.",
-        "Courses are walked from session to session by maps of the engine, within hundredths of a point of it, and "
-        "under the rules of the protocol as a clinic would follow them.",
+        f"{walked}under the rules of the protocol as a clinic would follow them.",
+        *_of_own_illness(found),
         f"{found.race.followed:,} courses were followed; following every regimen in every world would have been "
         f"{len(found.space.regimens) * found.draws * found.patients:,}.",
     )
+
+
+def _of_own_illness(found: Design) -> list[str]:
+    """What only bipolar disorder and PTSD must say."""
+    rows = [evidence.parameter(id) for id in believed(found.illness)]
+    if not rows:
+        return []
+    ranges = "; ".join(f"{row.id} {row.low:g} to {row.high:g}" for row in rows)
+    more = {
+        "bipolar": "How often episodes come differs between studies; that is not in the intervals. In the model "
+        "ketamine takes points off the MADRS and tilts the manic pole alone: how often depression comes back does not "
+        "depend on it.",
+        "ptsd": "Visits are those for the drug: sessions of exposure therapy come beside them.",
+    }
+    return [
+        f"No data tell these numbers of {ILLNESSES[found.illness]}. They are drawn from what is assumed of them, a "
+        f"prior or evenly over a range, and from no posterior: {ranges}.",
+        more[found.illness],
+    ]
 
 
 def write_design(found: Design, path: Path) -> Path:
