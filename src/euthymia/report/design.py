@@ -33,8 +33,8 @@ FEW_REGIMENS = 200
 SHOWN = 3
 """Regimens whose courses are drawn beside the one that was found."""
 OF_WORLDS = (
-    "90 %: the calibrated parameters, and how clinics differ from each other; not the structure of the model, nor the "
-    "assumed hazards of pressure and misuse"
+    "90 %: the {parameters}, and how clinics differ from each other; not the structure of the model, nor the assumed "
+    "hazards of pressure and misuse"
 )
 TELLING = 0.05
 """Share of what perfect knowledge is worth, below which no single number is named."""
@@ -88,6 +88,12 @@ def answer(found: Design) -> list[str]:
 
 def _weeks(number: int) -> str:
     return f"{number} weeks" if number != 1 else "a week"
+
+
+def of_worlds(found: Design) -> str:
+    """What intervals over worlds hold."""
+    assumed = ", or assumed where no data tell" if believed(found.illness) else ""
+    return OF_WORLDS.format(parameters=f"calibrated parameters{assumed}")
 
 
 def beyond(found: Design) -> tuple[str, ...]:
@@ -173,10 +179,14 @@ def _named(parameter: str) -> str:
     return f"{parameter} ({row.note})" if getattr(row, "note", "") else parameter
 
 
+def _digits(x: float, measure: str) -> int:
+    """Behind the point; of episodes, which are few a year, more."""
+    return 2 if MEASURES[measure].unit == "episodes" else 0 if abs(x) >= 100 else 1
+
+
 def _number(x: float, measure: str, sign: bool = False) -> str:
     unit = MEASURES[measure].unit
-    digits = 0 if abs(x) >= 100 else 1
-    text = decimal(x, digits)
+    text = decimal(x, _digits(x, measure))
     return f"{'+' if sign and not text.startswith('-') else ''}{text} {unit}".rstrip()
 
 
@@ -192,7 +202,7 @@ def _titled(measure: str) -> str:
 
 
 def _with_range(row: dict, measure: str) -> str:
-    low, high = (decimal(row[f"{measure} {end}"], 0 if abs(row[measure]) >= 100 else 1) for end in ("low", "high"))
+    low, high = (decimal(row[f"{measure} {end}"], _digits(row[measure], measure)) for end in ("low", "high"))
     return f"{_number(row[measure], measure)} ({low} to {high})"
 
 
@@ -207,14 +217,17 @@ def front_rows(found: Design, most: int = 10_000) -> Table:
     head = ("regimen", *(_titled(m) for m in shown), "best", "regret", "outside the evidence")
     rows = []
     for r in table.iter_rows(named=True):
-        cells = [f"{decimal(r[m], 1)} ({decimal(r[f'{m} low'], 1)} to {decimal(r[f'{m} high'], 1)})" for m in shown]
+        cells = [
+            "{} ({} to {})".format(*(decimal(r[f"{m}{end}"], _digits(1, m)) for end in ("", " low", " high")))
+            for m in shown
+        ]
         name, outside = str(found.space.regimens[r["regimen"]]), found.beyond[r["regimen"]]
         marks = ", ".join(dict.fromkeys(x.what for x in outside)) or "-"
         rows.append((name, *cells, f"{r['best']:.2f}", decimal(r["regret"], 1), marks))
     return Table(
-        f"Regimens that nothing beats in {', '.join(shown)}: means ({OF_WORLDS}). Best: probability to be the best for "
-        "the aim of those compared; regret: what choosing it costs on average; outside the evidence: what of it no "
-        "study of this drug and route has tried.",
+        f"Regimens that nothing beats in {', '.join(shown)}: means ({of_worlds(found)}). Best: probability to be the "
+        "best for the aim of those compared; regret: what choosing it costs on average; outside the evidence: what of "
+        "it no study of this drug and route has tried.",
         head,
         rows,
     )
@@ -238,7 +251,7 @@ def all_rows(found: Design) -> Table:
     rows = [
         (
             str(found.space.regimens[r["regimen"]]),
-            *(decimal(r[m], 1) for m in shown),
+            *(decimal(r[m], _digits(1, m)) for m in shown),
             {True: "yes", False: "no", None: "-"}[r["keeps limits"]],
             f"{r['best']:.2f}",
             _why(found, r["left the race"]),
@@ -539,8 +552,8 @@ def contained(found: Design) -> Sequence[str]:
         else "Courses are walked by the engine from visit to visit, each patient on a calendar of their own, "
     )
     return (
-        f"Intervals hold {OF_WORLDS}. Every regimen was followed in the same virtual patients and worlds, so that "
-        "differences are far surer than levels.",
+        f"Intervals hold {of_worlds(found)}. Every regimen was followed in the same virtual patients and worlds, "
+        "so that differences are far surer than levels.",
         "The probability to be the best is among the regimens compared and under this model; that there are few "
         "virtual patients is in it.",
         f"{walked}under the rules of the protocol as a clinic would follow them.",
