@@ -104,6 +104,12 @@ def test_people_like_one_patient_of_ptsd_have_a_caps5():
         people_like(known("CAPS-5 52"), "bipolar depression", 50, 1)
 
 
+def test_a_response_is_not_asked_of_people_who_are_well():
+    well = load("ketamine-iv-bipolar").model_copy(update={"population": "bipolar euthymia"})
+    with pytest.raises(UserError, match="people of the population bipolar euthymia are well"):
+        find(well, ["dose=0.5 mg/kg"], maximise="days in response", patients=100, draws=2, weeks=1)
+
+
 @pytest.mark.parametrize(
     ("protocol", "asked", "said"),
     [

@@ -43,7 +43,7 @@ from euthymia.design.subgroups import Subgroup, subgroups
 from euthymia.design.worlds import levels, of_illness, worlds
 from euthymia.errors import UserError
 from euthymia.patient import draw
-from euthymia.patient.population import Patients, illness_of
+from euthymia.patient.population import Patients, between_episodes, illness_of
 from euthymia.protocol import Protocol, load
 from euthymia.protocol.loader import fingerprint
 from euthymia.protocol.writer import to_yaml
@@ -267,6 +267,11 @@ def find(
     priced = read_prices(prices)
     illness = illness_of(document.population)
     asked = _asked(illness, maximise, minimise, subject_to, burdens, priced)
+    odd = next((m for m in asked.measures if "response" in m), None)
+    if odd and between_episodes(document.population):
+        raise UserError(
+            f"{odd!r} is a fall from the first score; people of the population {document.population} are well."
+        )
     like = known_of(patient) if patient is not None else None
     if not LEAST_PATIENTS <= patients <= MOST_PATIENTS:
         raise UserError(f"patients must be between {LEAST_PATIENTS} and {MOST_PATIENTS:,}, got {patients}.")

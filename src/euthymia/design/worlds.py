@@ -1,6 +1,6 @@
 """The uncertain numbers under which regimens are compared: in each world, one draw of the calibrated parameters and the
-level of one clinic that no trial has seen; and in bipolar disorder and PTSD, of numbers that no data tell, one of their
-range."""
+level of one clinic that no trial has seen; and in bipolar disorder and PTSD, of numbers that trials do not tell, one of
+their range."""
 
 from collections.abc import Mapping
 
@@ -64,7 +64,7 @@ def worlds(number: int, seed: int = 1, illness: str = "depression") -> tuple[Wor
 
 
 def believed(illness: str) -> tuple[str, ...]:
-    """The illness's own parameters of which no data tell: drawn from what is assumed of them, not from a posterior."""
+    """The illness's own parameters that trials do not tell, drawn from what is assumed of them."""
     fitted = [id for id in posterior()[0].values if id.startswith(OWN[illness])]
     return *(id for id in fitted if evidence.parameter(id).kind == "assumed"), *RANGES[illness]
 

@@ -92,7 +92,7 @@ def _weeks(number: int) -> str:
 
 def of_worlds(found: Design) -> str:
     """What intervals over worlds hold."""
-    assumed = ", or assumed where no data tell" if believed(found.illness) else ""
+    assumed = ", or assumed where trials do not tell" if believed(found.illness) else ""
     return OF_WORLDS.format(parameters=f"calibrated parameters{assumed}")
 
 
@@ -576,8 +576,8 @@ def _of_own_illness(found: Design) -> list[str]:
         "ptsd": "Visits are those for the drug: sessions of exposure therapy come beside them.",
     }
     return [
-        f"No data tell these numbers of {ILLNESSES[found.illness]}. They are drawn from what is assumed of them, a "
-        f"prior or evenly over a range, and from no posterior: {ranges}.",
+        f"The trials it was fitted to do not tell these numbers of {ILLNESSES[found.illness]}. They are drawn from "
+        f"what is assumed of them, a prior or evenly over a range, and from no posterior: {ranges}.",
         more[found.illness],
     ]
 
