@@ -49,7 +49,7 @@ def known(text: str) -> dict[str, float]:
     """What is known of the person, by field of `Patients`, from words such as `EXAMPLE`. Raises UserError, in one
     sentence, for anything else."""
     found: dict[str, float] = {}
-    for item in (part.strip() for part in text.split(",")):
+    for item in (" ".join(part.split()) for part in text.split(",")):  # whatever it holds, it is said in one line
         field, value = _read(item)
         if field in found:
             raise UserError(f'--patient: "{item}" says twice what can be said once.')
