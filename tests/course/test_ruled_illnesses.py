@@ -10,10 +10,13 @@ import pytest
 
 import euthymia as eu
 from euthymia import evidence
+from euthymia.course.ledger import MISUSE
 from euthymia.course.readings import simulated, unsimulated
 from euthymia.course.ruled import Followed, RuledCourse, replay
 from euthymia.course.variants import Variants
+from euthymia.design.courses import SCORES, Courses
 from euthymia.patient import draw
+from euthymia.patient.population import illness_of
 from euthymia.protocol import Protocol, load
 from euthymia.protocol.document import Exposure
 from euthymia.report.ruled import headline, over_time, page
@@ -208,3 +211,19 @@ def test_pages_show_the_scales_of_the_illness(bipolar, ptsd):
     assert "CAPS-5 down by 30 %" in page(ptsd)
     assert [picture.title for picture in over_time(bipolar)][1:] == ["Depressed or mixed", "Manic, hypomanic or mixed"]
     assert "mania or hypomania began in" in headline(bipolar)
+
+
+@pytest.mark.parametrize("name", ["bipolar", "ptsd"])
+def test_a_search_follows_people_through_the_same_courses(name, request):
+    course: RuledCourse = request.getfixturevalue(name)
+    protocol, people, weeks = course.protocol, course.people, round(course.time_h[-1] / 168)
+    (mine,) = Courses((protocol,), people, ({},), weeks, ()).lived([protocol], people, [{}])
+    assert set(mine.scores) == set(SCORES[illness_of(people.population)])
+    for score, x in mine.scores.items():
+        np.testing.assert_allclose(x, course.values[score], rtol=1e-11, atol=1e-11)
+    visits = course.ledger.group_by("patient").len().sort("patient")["len"]
+    np.testing.assert_array_equal(mine.visits, visits)
+    given = course.ledger.group_by("patient").agg((pl.col("action") == "give").sum()).sort("patient")["action"]
+    np.testing.assert_array_equal(mine.sessions, given)
+    np.testing.assert_allclose(mine.ketamine_mg, course.table["cumulative dose mg"])
+    np.testing.assert_array_equal(np.isfinite(mine.misuse_d), course.table[MISUSE].is_not_null())

@@ -1,15 +1,31 @@
 """Measures of a course, against courses whose answer is plain, and limits as they are written."""
 
+import re
+
 import numpy as np
 import pytest
 
-from euthymia.design.aims import MEASURES, Lived, aim, contradictory, limit, prices
+from euthymia.course.outcomes import SCALES
+from euthymia.design.aims import (
+    DEFAULT_AIM,
+    DEFAULT_BURDENS,
+    ILLNESSES,
+    MEASURES,
+    Lived,
+    aim,
+    contradictory,
+    limit,
+    measures,
+    prices,
+)
 from euthymia.errors import UserError
 
 
-def lived(*madrs: list[float]) -> Lived:
-    n = len(madrs)
-    return Lived(np.array(madrs), *(np.zeros(n) for _ in range(4)), *np.full((2, n), np.nan), np.full(n, np.inf))
+def lived(*scores: list[float], illness: str = "depression", **others: list[list[float]]) -> Lived:
+    """Courses of the score of an illness, and of others, by name with _ for a space or a hyphen."""
+    named = {SCALES[illness].name: scores, **{name.replace("_", " "): x for name, x in others.items()}}
+    arrays, n = {name: np.array(x, float) for name, x in named.items()}, len(scores)
+    return Lived(illness, arrays, *np.zeros((4, n)), *np.full((2, n), np.nan), np.full(n, np.inf))
 
 
 WELL = [40.0, 10.0, 10.0, 10.0, 40.0]
@@ -36,9 +52,79 @@ def test_a_measure_is_what_it_says(measure, scores, expected):
     assert MEASURES[measure].of(lived(scores)).tolist() == [expected]
 
 
+@pytest.mark.parametrize(
+    ("measure", "scores", "expected"),
+    [
+        ("days in response", [50.0, 35.0, 35.0, 36.0], 2.0),  # a fall by 30 %
+        ("mean CAPS-5", [50.0, 40.0, 0.0], 32.5),
+        ("CAPS-5 at the end", [50.0, 40.0, 31.0], 31.0),
+        ("response at the end", [50.0, 35.0], 100.0),
+        ("response at the end", [50.0, 35.1], 0.0),
+    ],
+)
+def test_a_measure_of_ptsd_is_what_it_says(measure, scores, expected):
+    assert measures("ptsd")[measure].of(lived(scores, illness="ptsd")).tolist() == [expected]
+
+
+def of_poles(depressive: list[float], manic: list[float]) -> Lived:
+    """A year less a day, with these heights of the poles one after the other, each for as long."""
+    days = 366 / len(depressive)
+    poles = {f"{name}_pole": [np.repeat(x, days)] for name, x in (("depressive", depressive), ("manic", manic))}
+    return lived([10.0] * 366, illness="bipolar", YMRS=[[3.0] * 366], **poles)
+
+
+def test_measures_of_bipolar_disorder_count_new_episodes_and_days_without_either_pole():
+    calm, ill = [0.0] * 6, [1.0, 0.0, 1.0, 0.0, 1.0, 0.0]
+    by = {name: m.of for name, m in measures("bipolar").items()}
+    depressed, manic, both = of_poles(ill, calm), of_poles(calm, [0.0, 1.0, 0.0, 0.0, 0.0, 0.0]), of_poles(ill, ill)
+    a_year = 365.25 / 365
+    assert by["depressive episodes a year"](depressed) == pytest.approx(2 * a_year)  # the one at the start is not new
+    assert by["manic episodes a year"](manic) == pytest.approx(a_year)
+    assert by["episodes a year"](manic) == pytest.approx(a_year)
+    assert by["episodes a year"](both) == pytest.approx(4 * a_year)
+    assert by["switch to mania"](manic).tolist() == [100.0] and by["switch to mania"](depressed).tolist() == [0.0]
+    assert by["days well"](manic) == pytest.approx(365 - 61) and by["days in remission"](manic).tolist() == [365.0]
+    assert by["mean YMRS"](manic) == pytest.approx(3.0)
+
+
+def test_an_episode_too_short_to_be_one_is_none():
+    spikes = of_poles([0.0, 1.0, 0.0] * 61, [0.0, 1.0, 0.0] * 61)  # of two days
+    assert measures("bipolar")["episodes a year"].of(spikes).tolist() == [0.0]
+
+
 def test_every_measure_says_what_it_is_and_gives_one_number_a_patient():
-    for name, measure in MEASURES.items():
-        assert measure.says and (name == "cost" or measure.of(lived(WELL, WELL)).shape == (2,)), name
+    kinds = {"depression": lived(WELL, WELL), "ptsd": lived(WELL, WELL, illness="ptsd", MADRS=[WELL, WELL])}
+    both = {name: [WELL, WELL] for name in ("YMRS", "depressive_pole", "manic_pole")}
+    kinds["bipolar"] = lived(WELL, WELL, illness="bipolar", **both)
+    for illness, some in kinds.items():
+        for name, measure in measures(illness).items():
+            said = measure.words(illness)
+            assert said and not re.search("SCALE|FALL", said), name
+            assert name == "cost" or measure.of(some).shape == (2,), name
+    assert {name for some in kinds for name in measures(some)} == set(MEASURES)
+
+
+@pytest.mark.parametrize(
+    ("illness", "name", "said"),
+    [
+        ("ptsd", "days in remission", "no score is accepted as remission"),
+        ("ptsd", "mean YMRS", "not a measure of PTSD; allowed: .*mean CAPS-5"),
+        ("depression", "episodes a year", "not a measure of depression; allowed: .*days in remission"),
+        ("bipolar", "time to relapse", "not a measure of bipolar disorder; allowed: .*episodes a year"),
+        ("ptsd", "mean CAPS", "did you mean `mean CAPS-5`"),
+    ],
+)
+def test_a_measure_of_another_illness_is_one_sentence_that_names_those_allowed(illness, name, said):
+    for ask in (lambda: aim(name, "more", illness), lambda: limit(f"P({name} above 3 points) < 5 %", illness)):
+        with pytest.raises(UserError, match=said) as error:
+            ask()
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("illness", ILLNESSES)
+def test_what_is_asked_by_default_has_a_meaning_in_the_illness(illness):
+    assert {DEFAULT_AIM[illness], *DEFAULT_BURDENS[illness]} <= set(measures(illness))
+    assert measures(illness)[DEFAULT_AIM[illness]].better == "more"
 
 
 def test_limits_are_read_as_written():

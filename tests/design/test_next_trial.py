@@ -4,18 +4,17 @@ import numpy as np
 import pytest
 
 from euthymia import evidence
-from euthymia.design.aims import aim
-from euthymia.design.courses import CURVES
+from euthymia.design.aims import CURVES, ILLNESSES, aim
 from euthymia.design.next_trial import next_trial, shows_in
 from euthymia.design.search import Asked, Part, choice, search
 from euthymia.design.space import space
-from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
+from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL, of_illness, worlds
 from euthymia.protocol import load
-from euthymia.trial.posterior import posterior
 
 IV = load("ketamine-iv-maintenance")
 PATIENTS, DRAWS, WEEKS = 200, 8, 12
 PEAK_DAY = 56
+SCORE, REMISSION = (curve.name for curve in CURVES["depression"])
 
 
 def asked_for(vary: str, gains: list[float], usual: int | None, measure: str = "days in remission"):
@@ -30,10 +29,10 @@ def asked_for(vary: str, gains: list[float], usual: int | None, measure: str = "
         own = np.random.default_rng(1).normal(0, 6, PATIENTS)[slice(*part.patients)]
         curve = 50 + gain * bump
         aims = {"days in remission": 30 + gain + 0 * own, "mean MADRS": 20 - gain / 10 + own}
-        return {measure: aims[measure], CURVES[0]: 40 - curve / 4, CURVES[1]: curve}
+        return {measure: aims[measure], SCORE: 40 - curve / 4, REMISSION: curve}
 
     better = "less" if measure == "mean MADRS" else "more"
-    curves = dict.fromkeys(CURVES, len(days))
+    curves = dict.fromkeys((SCORE, REMISSION), len(days))
     race = search(evaluate, len(gains), DRAWS, PATIENTS, Asked(aim(measure, better)), curves=curves)
     return next_trial(IV, regimens, race, choice(race), usual, WEEKS)
 
@@ -75,9 +74,9 @@ def test_rules_alone_are_nothing_a_trial_by_calendar_could_compare():
     assert asked_for("CAN-2=on, off", [0, 10], usual=0) is None
 
 
-def test_every_parameter_of_depression_names_the_outcome_it_shows_in():
-    ids = [id for id in posterior()[0].values if id.split(".")[0] in ("surge", "functional", "synapses", "depression")]
-    ids += [id for id in posterior()[0].values if id.startswith("background.")]
+@pytest.mark.parametrize("illness", ILLNESSES)
+def test_every_parameter_of_an_illness_names_the_outcome_it_shows_in(illness):
+    ids = [id for id in worlds(2, 1, illness)[0] if of_illness(id, illness)]
     assert len(ids) > 20 and evidence.parameter(ids[0])
     assert all(shows_in(id) for id in (*ids, DRUG_LEVEL, BACKGROUND_LEVEL))
-    assert shows_in("depression.sd_gain") != shows_in("depression.gain") and shows_in("bipolar.gain_factor") is None
+    assert shows_in("depression.sd_gain") != shows_in("depression.gain") and shows_in("dissociation.slope") is None

@@ -4,8 +4,7 @@ import numpy as np
 
 from euthymia import report
 from euthymia.course.result import Provenance
-from euthymia.design.aims import aim, limit
-from euthymia.design.courses import CURVES
+from euthymia.design.aims import CURVES, aim, limit
 from euthymia.design.decision import perfect, worth
 from euthymia.design.find import Design
 from euthymia.design.search import Asked, Part, choice, search
@@ -108,6 +107,9 @@ def made_up_validation(trials, seed: int = 1) -> Validation:
     return Validation(tuple(rows), 512, 1, "chance in the sample, and the fitted parameters")
 
 
+SCORE, REMISSION = (curve.name for curve in CURVES["depression"])
+
+
 def made_up_design(patients: int = 200, draws: int = 8, weeks: int = 12) -> Design:
     """A search in which no model took part: more drug more often helps more, and costs more."""
     protocol = load("ketamine-iv-maintenance")
@@ -129,12 +131,12 @@ def made_up_design(patients: int = 200, draws: int = 8, weeks: int = 12) -> Desi
             "days in remission": days,
             "cumulative ketamine": 80 * dose * sessions,
             "visits": sessions,
-            CURVES[0]: madrs,
-            CURVES[1]: 100 / (1 + np.exp((madrs - 12) / 5)),
+            SCORE: madrs,
+            REMISSION: 100 / (1 + np.exp((madrs - 12) / 5)),
         }
 
     asked = Asked(aim("days in remission", "more"), (limit("visits at most 40"),), ("cumulative ketamine", "visits"))
-    curves = dict.fromkeys(CURVES, 7 * weeks + 1)
+    curves = dict.fromkeys((SCORE, REMISSION), 7 * weeks + 1)
     race = search(evaluate, len(found.regimens), draws, patients, asked, curves=curves)
     chosen = choice(race)
     means = race.means("days in remission", chosen.able)

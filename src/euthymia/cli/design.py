@@ -21,7 +21,9 @@ def design(
             help='What to vary, such as "dose=0.25..1.0 mg/kg" or "interval=3 days + 4 days, 1 week"; several times.'
         ),
     ] = None,
-    maximise: Annotated[str | None, typer.Option(help="The aim; by default the days in remission.")] = None,
+    maximise: Annotated[
+        str | None, typer.Option(help="The aim; by default the days in remission (bipolar: well; PTSD: in response).")
+    ] = None,
     minimise: Annotated[str | None, typer.Option(help="The aim, where less is better, such as mean MADRS.")] = None,
     subject_to: Annotated[
         list[str] | None,

@@ -7,27 +7,34 @@ chance, `P(highest SBP above 180 mmHg) < 1 %`, counts the patients in whom it ha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from euthymia.course.outcomes import SCALES, new_episodes
 from euthymia.errors import UserError
-from euthymia.protocol.chart import RELAPSE_MADRS, REMISSION_MADRS, RESPONSE_PERCENT
+from euthymia.illness.bipolar import HALF_WAY, POLES
+from euthymia.protocol.chart import RELAPSE_MADRS, REMISSION_MADRS
 from euthymia.protocol.quantity import parse
 from euthymia.protocol.rules import near
 
-WELL_AGAIN = RESPONSE_PERCENT / 100
+DAYS_PER_YEAR = 365.25
+ILLNESSES = {"depression": "depression", "bipolar": "bipolar disorder", "ptsd": "PTSD"}
+"""Every illness (a key of `SCALES`), as it is called."""
+OF_MOOD = ("depression", "bipolar")
 NEEDS_PRICES = "cost needs prices; give --price visit=A and --price session=B."
 
 
 class Lived(NamedTuple):
-    """What some patients went through. madrs: true score once a day, [patients, days]; the rest [patients]: visits
-    (those held or missed among them), sessions given, ketamine_mg in all, sessions with a systolic pressure of 180 mmHg
-    or more, highest systolic pressure and dissociation of any session (NaN without one), misuse_d: day on which
-    simulated misuse begins (infinite where it does not)."""
+    """What some patients went through. illness: a key of `SCALES`; scores: true ones once a day, by name, the poles of
+    bipolar disorder among them, [patients, days]; the rest [patients]: visits (those held or missed among them),
+    sessions given, ketamine_mg in all, sessions with a systolic pressure of 180 mmHg or more, highest systolic pressure
+    and dissociation of any session (NaN without one), misuse_d: day on which simulated misuse begins (infinite where it
+    does not)."""
 
-    madrs: np.ndarray
+    illness: str
+    scores: Mapping[str, np.ndarray]
     visits: np.ndarray
     sessions: np.ndarray
     ketamine_mg: np.ndarray
@@ -36,35 +43,75 @@ class Lived(NamedTuple):
     highest_cadss: np.ndarray
     misuse_d: np.ndarray
 
+    @property
+    def score(self) -> np.ndarray:
+        """That by which the illness is followed."""
+        return self.scores[SCALES[self.illness].name]
+
+    @property
+    def days(self) -> int:
+        """The horizon."""
+        return self.score.shape[1] - 1
+
 
 class Measure(NamedTuple):
     """better: which way is wanted; unit: of the number shown; kind: of quantity that limits it (`KINDS`, or "days",
-    "per cent"); says: what it is; of: from what was lived, [patients]; assumed: whether it rests on assumed hazards."""
+    "per cent"); says: what it is, of "SCALE" and "FALL" those of the illness; of: from what was lived, [patients];
+    illnesses: for which it has a meaning; assumed: whether it rests on assumed hazards."""
 
     better: Literal["more", "less"]
     unit: str
     kind: str
     says: str
     of: Callable[[Lived], np.ndarray]
+    illnesses: tuple[str, ...] = tuple(ILLNESSES)
     assumed: bool = False
 
+    def words(self, illness: str) -> str:
+        """What it is, in an illness."""
+        scale = SCALES[illness]
+        return self.says.replace("SCALE", scale.name).replace("FALL", f"{100 * scale.response:g} %")
 
-def _days_below(lived: Lived, limit: np.ndarray | float) -> np.ndarray:
-    below = (lived.madrs <= limit).astype(float)
-    return (below[:, 1:] + below[:, :-1]).sum(1) / 2
+
+def _mean(x: np.ndarray) -> np.ndarray:
+    return (x[:, 1:] + x[:, :-1]).mean(1) / 2
 
 
-def _response(lived: Lived) -> np.ndarray:
-    return lived.madrs <= WELL_AGAIN * lived.madrs[:, :1]
+def _days(yes: np.ndarray) -> np.ndarray:
+    return (yes.shape[1] - 1) * _mean(yes.astype(float))
+
+
+def response(lived: Lived) -> np.ndarray:
+    """Whether each patient is in response on each day, [patients, days]."""
+    return lived.score <= (1 - SCALES[lived.illness].response) * lived.score[:, :1]
+
+
+def remission(lived: Lived) -> np.ndarray:
+    """The same of remission of depression."""
+    return lived.scores["MADRS"] <= REMISSION_MADRS
+
+
+def well(lived: Lived) -> np.ndarray:
+    """The same of remission without mania, in bipolar disorder."""
+    return remission(lived) & (lived.scores["manic pole"] < HALF_WAY)
+
+
+def _begun(lived: Lived, *poles: str) -> np.ndarray:
+    """How many new episodes of these poles begin."""
+    return sum((new_episodes(pole, lived.scores[f"{pole} pole"].T)[0] for pole in poles), np.zeros(len(lived.visits)))
+
+
+def _a_year(lived: Lived, *poles: str) -> np.ndarray:
+    return DAYS_PER_YEAR / lived.days * _begun(lived, *poles)
 
 
 def _to_relapse(lived: Lived) -> np.ndarray:
     """Days from the first response until the score has been that of a relapse for a week; to the horizon where it has
     not; 0 without a response."""
-    days = lived.madrs.shape[1]
-    responded = _response(lived)
+    days = lived.days + 1
+    responded = response(lived)
     first = np.where(responded.any(1), responded.argmax(1), days - 1)
-    ill = lived.madrs >= RELAPSE_MADRS
+    ill = lived.score >= RELAPSE_MADRS
     for _ in range(7):
         ill[:, :-1] &= ill[:, 1:]
     ill[:, -7:] = False
@@ -82,32 +129,57 @@ def _percent(x: np.ndarray) -> np.ndarray:
 
 MEASURES: dict[str, Measure] = {
     "days in remission": Measure(
-        "more", "days", "days", "days with a MADRS of 12 or less", lambda x: _days_below(x, REMISSION_MADRS)
+        "more", "days", "days", "days with a MADRS of 12 or less", lambda x: _days(remission(x)), OF_MOOD
+    ),
+    "days well": Measure(
+        "more", "days", "days", "days with a MADRS of 12 or less on which the patient is not manic or hypomanic",
+        lambda x: _days(well(x)), ("bipolar",),
     ),
     "days in response": Measure(
-        "more",
-        "days",
-        "days",
-        "days with half the first MADRS or less",
-        lambda x: _days_below(x, WELL_AGAIN * x.madrs[:, :1]),
+        "more", "days", "days", "days with a SCALE lower than the first by FALL or more", lambda x: _days(response(x))
     ),
     "mean MADRS": Measure(
-        "less", "points", "score", "area under the score, per day",
-        lambda x: (x.madrs[:, 1:] + x.madrs[:, :-1]).mean(1) / 2,
+        "less", "points", "score", "area under the MADRS, per day", lambda x: _mean(x.scores["MADRS"])
+    ),
+    "mean YMRS": Measure(
+        "less", "points", "score", "area under the YMRS, per day", lambda x: _mean(x.scores["YMRS"]), ("bipolar",)
+    ),
+    "mean CAPS-5": Measure(
+        "less", "points", "score", "area under the CAPS-5, per day", lambda x: _mean(x.scores["CAPS-5"]), ("ptsd",)
+    ),
+    "CAPS-5 at the end": Measure(
+        "less", "points", "score", "CAPS-5 on the last day", lambda x: x.scores["CAPS-5"][:, -1], ("ptsd",)
     ),
     "remission at the end": Measure(
-        "more", "%", "percent", "MADRS of 12 or less on the last day",
-        lambda x: _percent(x.madrs[:, -1] <= REMISSION_MADRS),
+        "more", "%", "percent", "MADRS of 12 or less on the last day", lambda x: _percent(remission(x)[:, -1]), OF_MOOD
     ),
     "remission after a week": Measure(
         "more", "%", "percent", "MADRS of 12 or less on day 7",
-        lambda x: _percent(x.madrs[:, min(7, x.madrs.shape[1] - 1)] <= REMISSION_MADRS),
+        lambda x: _percent(remission(x)[:, min(7, x.days)]), OF_MOOD,
     ),
     "response at the end": Measure(
-        "more", "%", "percent", "half the first MADRS or less on the last day", lambda x: _percent(_response(x)[:, -1])
+        "more", "%", "percent", "SCALE lower than the first by FALL or more on the last day",
+        lambda x: _percent(response(x)[:, -1]),
     ),
     "time to relapse": Measure(
-        "more", "days", "days", "days from the first response to a week of a MADRS of 22 or more", _to_relapse
+        "more", "days", "days", "days from the first response to a week of a MADRS of 22 or more", _to_relapse,
+        ("depression",),
+    ),
+    "episodes a year": Measure(
+        "less", "episodes", "episodes", "new episodes of depression (two weeks or longer) and of mania or hypomania "
+        "(four days or longer), per year of the horizon", lambda x: _a_year(x, *POLES), ("bipolar",),
+    ),
+    "depressive episodes a year": Measure(
+        "less", "episodes", "episodes", "new episodes of depression, of two weeks or longer, per year of the horizon",
+        lambda x: _a_year(x, "depressive"), ("bipolar",),
+    ),
+    "manic episodes a year": Measure(
+        "less", "episodes", "episodes", "new episodes of mania or hypomania, of four days or longer, per year of the "
+        "horizon", lambda x: _a_year(x, "manic"), ("bipolar",),
+    ),
+    "switch to mania": Measure(
+        "less", "%", "percent", "patients in whom mania or hypomania of four days or longer begins",
+        lambda x: _percent(_begun(x, "manic") > 0), ("bipolar",),
     ),
     "visits": Measure("less", "visits", "visits", "visits, those without a dose among them", lambda x: x.visits),
     "sessions": Measure("less", "sessions", "sessions", "sessions given", lambda x: x.sessions),
@@ -117,7 +189,7 @@ MEASURES: dict[str, Measure] = {
         "mg",
         "mass",
         "ketamine per week of the horizon, to which bladder harm is tied in people who use it for pleasure",
-        lambda x: 7 * x.ketamine_mg / (x.madrs.shape[1] - 1),
+        lambda x: 7 * x.ketamine_mg / x.days,
     ),
     "highest CADSS": Measure(
         "less", "points", "score", "strongest dissociation of any session", lambda x: np.nan_to_num(x.highest_cadss)
@@ -138,6 +210,43 @@ MEASURES: dict[str, Measure] = {
         _unpriced,
     ),
 }  # fmt: skip
+
+
+DEFAULT_AIM = {"depression": "days in remission", "bipolar": "days well", "ptsd": "days in response"}
+DEFAULT_BURDENS = {
+    "depression": ("cumulative ketamine", "visits"),
+    "bipolar": ("cumulative ketamine", "visits", "manic episodes a year"),
+    "ptsd": ("cumulative ketamine", "visits"),
+}
+"""By illness, what is maximised and what stands beside it where nobody asks for others."""
+
+
+class Curve(NamedTuple):
+    """Of what is kept by day. name: of the values; title and unit: on a page; of: from what was lived, [patients,
+    days]."""
+
+    name: str
+    title: str
+    unit: str
+    of: Callable[[Lived], np.ndarray]
+
+
+_MADRS = Curve("mean MADRS by day", "Mean MADRS", "mean MADRS (points)", lambda x: x.scores["MADRS"])
+_REMISSION = Curve("remission by day", "In remission", "in remission (%)", lambda x: _percent(remission(x)))
+CURVES: dict[str, tuple[Curve, ...]] = {
+    "depression": (_MADRS, _REMISSION),
+    "bipolar": (
+        _MADRS,
+        _REMISSION,
+        Curve("well by day", "Well: in remission and not manic", "well (%)", lambda x: _percent(well(x))),
+        Curve("mean YMRS by day", "Mean YMRS", "mean YMRS (points)", lambda x: x.scores["YMRS"]),
+    ),
+    "ptsd": (
+        Curve("mean CAPS-5 by day", "Mean CAPS-5", "mean CAPS-5 (points)", lambda x: x.scores["CAPS-5"]),
+        Curve("response by day", "In response", "in response (%)", lambda x: _percent(response(x))),
+    ),
+}
+"""By illness: the score by which it is followed, the share who are well by it, and others."""
 
 
 class Prices(NamedTuple):
@@ -207,14 +316,30 @@ class Limit(NamedTuple):
 
 COMPARISONS = ("above", "at least", "below", "at most")
 CHANCE = re.compile(r"P\(\s*(.+?)\s*\)\s*<\s*([0-9.]+)\s*%")
-BARE = ("days", "visits", "cost")
+BARE = ("days", "visits", "episodes", "cost")
 
 
-def aim(text: str, better: Literal["more", "less"]) -> Aim:
-    """What to maximise ("more") or minimise ("less"). Raises UserError: unknown, or the wrong way round."""
-    name = text.strip()
+def measures(illness: str) -> dict[str, Measure]:
+    """Those that have a meaning in an illness."""
+    return {name: measure for name, measure in MEASURES.items() if illness in measure.illnesses}
+
+
+def check_measure(name: str, illness: str, before: str = "") -> None:
+    """Raises UserError, which begins with `before`, where there is no such measure in an illness."""
     if name not in MEASURES:
-        raise UserError(f"{name!r} is not a measure{near(name, MEASURES)}.")
+        raise UserError(f"{before}{name!r} is not a measure{near(name, measures(illness))}.")
+    if name not in measures(illness):
+        why = ", where no score is accepted as remission" if illness == "ptsd" and "remission" in name else ""
+        raise UserError(
+            f"{before}{name!r} is not a measure of {ILLNESSES[illness]}{why}; allowed: {', '.join(measures(illness))}."
+        )
+
+
+def aim(text: str, better: Literal["more", "less"], illness: str = "depression") -> Aim:
+    """What to maximise ("more") or minimise ("less"). Raises UserError: unknown in the illness, or the wrong way
+    round."""
+    name = text.strip()
+    check_measure(name, illness)
     wanted = MEASURES[name].better
     if wanted != better:
         verb = {"more": "--maximise", "less": "--minimise"}
@@ -222,7 +347,7 @@ def aim(text: str, better: Literal["more", "less"]) -> Aim:
     return Aim(name, better)
 
 
-def limit(text: str) -> Limit:
+def limit(text: str, illness: str = "depression") -> Limit:
     """A limit, as "cumulative ketamine at most 2000 mg" or "P(highest SBP above 180 mmHg) < 1 %". Raises UserError."""
     chance = CHANCE.fullmatch(text.strip())
     inner, share = (chance[1], float(chance[2]) / 100) if chance else (text.strip(), None)
@@ -232,8 +357,7 @@ def limit(text: str) -> Limit:
         name, found, value = inner.partition(f" {comparison} ")
         if found:
             name = name.strip()
-            if name not in MEASURES:
-                raise UserError(f'"{text}": {name!r} is not a measure{near(name, MEASURES)}.')
+            check_measure(name, illness, f'"{text}": ')
             return Limit(text.strip(), name, comparison, _value(text, MEASURES[name].kind, value.strip()), share)
     raise UserError(
         f'"{text}" is not a limit; write it as "cumulative ketamine at most 2000 mg" or '

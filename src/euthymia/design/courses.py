@@ -1,4 +1,5 @@
-"""Regimens followed under their rules in the same virtual patients, in several worlds at once."""
+"""Regimens followed under their rules in the same virtual patients and worlds: in depression by maps, several worlds at
+once; in other illnesses by the engine, which looks at the hours of a day that they need, one world after the other."""
 
 import json
 import threading
@@ -9,6 +10,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from euthymia import evidence
@@ -18,18 +20,22 @@ from euthymia.course.session_map import Store
 from euthymia.course.setting import Setting
 from euthymia.course.variants import Variants
 from euthymia.course.visits import Found, Ruled, Visit
-from euthymia.design.aims import MEASURES, Lived
+from euthymia.design.aims import CURVES, MEASURES, Lived
 from euthymia.design.search import Part, Values
 from euthymia.design.worlds import World
-from euthymia.patient.population import Patients
+from euthymia.illness.bipolar import POLES
+from euthymia.patient.population import Patients, illness_of
 from euthymia.protocol import Protocol
-from euthymia.protocol.chart import REMISSION_MADRS
 from euthymia.protocol.decide import GIVE
 
 HIGH_MMHG = 180.0
 """Systolic pressure that makes a session a pressure episode: markedly abnormal in analyses of esketamine."""
-CURVES: tuple[str, str] = ("mean MADRS by day", "remission by day")
-"""What is kept of every part beside its measures, [regimens, draws, days]; remission in %."""
+SCORES = {
+    "depression": ("MADRS",),
+    "bipolar": ("MADRS", "YMRS", *(f"{pole} pole" for pole in POLES)),
+    "ptsd": ("MADRS", "CAPS-5"),
+}
+"""By illness, what of a course is looked at."""
 
 
 def _nobody_asks(days: int) -> None:
@@ -38,8 +44,9 @@ def _nobody_asks(days: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Courses:
-    """What `search` calls: follows the regimens of a part. measures: what is wanted of each patient (`MEASURES`); gone:
-    told how many days of how many patients were gone through."""
+    """What `search` calls: follows the regimens of a part. measures: what is wanted of each patient (`MEASURES`);
+    beside them come the `CURVES` of the illness, [regimens, draws, days]; gone: told how many days of how many patients
+    were gone through."""
 
     protocols: tuple[Protocol, ...]
     people: Patients
@@ -48,20 +55,27 @@ class Courses:
     measures: tuple[str, ...]
     gone: Callable[[int], None] = _nobody_asks
 
+    @property
+    def illness(self) -> str:
+        """A key of `SCALES`."""
+        return illness_of(self.people.population)
+
     def __call__(self, part: Part) -> Values:
-        some = self.people.take(*part.patients)
+        some, curves = self.people.take(*part.patients), CURVES[self.illness]
         shape = len(part.draws), len(some)
-        found: dict[str, list[np.ndarray]] = {name: [] for name in (*self.measures, *CURVES)}
+        found: dict[str, list[np.ndarray]] = {name: [] for name in (*self.measures, *(c.name for c in curves))}
         for lived in self.lived([self.protocols[k] for k in part.regimens], some, [self.worlds[k] for k in part.draws]):
             for name in self.measures:
                 found[name].append(MEASURES[name].of(lived).reshape(shape))
-            by_world = lived.madrs.reshape(*shape, -1)
-            for name, x in zip(CURVES, (by_world, 100 * (by_world <= REMISSION_MADRS)), strict=True):
-                found[name].append(x.mean(1))
+            for curve in curves:
+                found[curve.name].append(curve.of(lived).reshape(*shape, -1).mean(1))
         return {name: np.stack(x) for name, x in found.items()}
 
     def lived(self, protocols: Sequence[Protocol], people: Patients, worlds: Sequence[World]) -> Iterator[Lived]:
         """What these patients go through under each of the protocols, world after world: [worlds * patients]."""
+        return (self._by_maps if self.illness == "depression" else self._by_engine)(protocols, people, worlds)
+
+    def _by_maps(self, protocols: Sequence[Protocol], people: Patients, worlds: Sequence[World]) -> Iterator[Lived]:
         crowd = _crowd(people, worlds)
         with ThreadPoolExecutor(1) as pool:
             for protocol in protocols:
@@ -75,9 +89,31 @@ class Courses:
                 counted = Counted(len(crowd.people))
                 store = crowd.stores[ruled.kinds]
                 course = ruled.run(
-                    crowd.people, pool, self.gone, z=for_weeks, store=store, only=("MADRS",), told=counted
+                    crowd.people,
+                    pool,
+                    self.gone,
+                    z=for_weeks,
+                    store=store,
+                    only=SCORES["depression"],
+                    told=counted,
                 )
-                yield counted.lived(course)
+                yield counted.lived(course, self.illness)
+
+    def _by_engine(self, protocols: Sequence[Protocol], people: Patients, worlds: Sequence[World]) -> Iterator[Lived]:
+        scores = SCORES[self.illness]
+        with ThreadPoolExecutor(1) as pool:
+            for protocol in protocols:
+                parts = []
+                for world in worlds:
+                    with evidence.assume(world):
+                        ruled, _ = prepared(protocol, people.population, 7 * self.weeks, Variants())
+                    # as arrays, so that another world needs no new compilation
+                    parameters = {id: jnp.asarray(x) for id, x in world.items()}
+                    ruled, counted = replace(ruled, parameters=parameters), Counted(len(people))
+                    parts.append(
+                        counted.lived(ruled.run(people, pool, self.gone, only=scores, told=counted), self.illness)
+                    )
+                yield _one_after_the_other(parts)
 
     def _prepared(self, protocol: Protocol, worlds: Sequence[World], patients: int) -> tuple[Ruled, Setting]:
         """A course under rules, and its setting with what is uncertain for each patient of each world."""
@@ -88,6 +124,11 @@ class Courses:
         of_worlds = [ruled.setting.uncertain() for ruled in several]
         each = jax.tree.map(lambda *x: _each(x, patients), *of_worlds)
         return several[0], replace(several[0].setting, **each)
+
+
+def _one_after_the_other(parts: Sequence[Lived]) -> Lived:
+    scores = {name: np.concatenate([p.scores[name] for p in parts]) for name in parts[0].scores}
+    return Lived(parts[0].illness, scores, *(np.concatenate(x) for x in zip(*(p[2:] for p in parts), strict=True)))
 
 
 def _each(numbers: Sequence[float], patients: int) -> Any:
@@ -146,6 +187,7 @@ class Counted:
             self.highest_sbp[who] = np.fmax(self.highest_sbp[who], highest)
             self.highest_cadss[who] = np.fmax(self.highest_cadss[who], visit.harms["peak dissociation"])
 
-    def lived(self, found: Found) -> Lived:
+    def lived(self, found: Found, illness: str) -> Lived:
         """The course in short."""
-        return Lived(found.values["MADRS"], **vars(self), misuse_d=found.misuse_d)
+        scores = {name: found.values[name] for name in SCORES[illness]}
+        return Lived(illness, scores, **vars(self), misuse_d=found.misuse_d)

@@ -1,5 +1,5 @@
 """Where a regimen lies outside what was tried: its doses, spacing, number of sessions and horizon beside the ranges of
-published depression studies of its drug and route.
+published studies of its drug and route in the illness.
 
 Ranges come from the trial outcomes of the evidence and from the documents of published trials, each end with the study
 that gives it; what a study did not print in numbers is not counted. What lies inside all ranges was not tried for that:
@@ -15,8 +15,10 @@ import numpy as np
 
 from euthymia import evidence
 from euthymia.course.simulate import beyond_evidence
+from euthymia.design.aims import ILLNESSES
 from euthymia.drug.compounds import COMPOUNDS
 from euthymia.evidence.tables import Outcome, Set
+from euthymia.patient.population import illness_of
 from euthymia.protocol import Protocol, schedule
 from euthymia.protocol.calendar import HOURS_PER_DAY, HOURS_PER_WEEK, Schedule
 from euthymia.trial.document import catalogue
@@ -28,6 +30,12 @@ ROUTES = {
     ("racemic ketamine prolonged release", "oral"): "oral prolonged release",
 }
 """What a route of the outcomes is called in a protocol, by the drug as written there."""
+INDICATIONS = {
+    "depression": r"TRD|MDD",
+    "bipolar": r"bipolar",
+    "ptsd": r"PTSD(?!\(animal\))",
+}
+"""How the outcomes say whom a study was about, by illness."""
 GAPS_D: tuple[tuple[str, tuple[float, ...]], ...] = (
     (r"\bdaily\b", (1.0,)),
     (r"3x/w", (2.0, 3.0)),
@@ -74,19 +82,19 @@ Found = tuple[str, float, str]
 
 
 @cache
-def tried(compound: str, route: str) -> tuple[Range, ...]:
-    """What published studies of depression tried of a drug by a route; empty where there is none."""
+def tried(compound: str, route: str, illness: str = "depression") -> tuple[Range, ...]:
+    """What published studies of an illness tried of a drug by a route; empty where there is none."""
     by: dict[str, list[End]] = {}
-    for what, value, study in (*_of_outcomes(compound, route), *_of_trials(compound, route)):
+    for what, value, study in (*_of_outcomes(compound, route, illness), *_of_trials(compound, route, illness)):
         by.setdefault(what, []).append(End(value, study))
     return tuple(
         Range(what, min(ends, key=lambda e: e.value), max(ends, key=lambda e: e.value)) for what, ends in by.items()
     )
 
 
-def _of_outcomes(compound: str, route: str) -> Iterator[Found]:
+def _of_outcomes(compound: str, route: str, illness: str) -> Iterator[Found]:
     for row in evidence.outcomes(set=get_args(Set)):
-        if not ("TRD" in row.indication or "MDD" in row.indication) or _given(row) != (compound, route):
+        if not re.search(INDICATIONS[illness], row.indication) or _given(row) != (compound, route):
             continue
         study = _named(row)
         for number in re.findall(r"[0-9.]+", row.dose):
@@ -113,10 +121,10 @@ def _named(row: Outcome) -> str:
     return name if name[0].isalpha() else row.study
 
 
-def _of_trials(compound: str, route: str) -> Iterator[Found]:
+def _of_trials(compound: str, route: str, illness: str) -> Iterator[Found]:
     names = {row.study: _named(row) for row in reversed(evidence.outcomes(set=get_args(Set)))}
     for trial in catalogue():
-        for arm in trial.arms if trial.illness == "depression" else ():
+        for arm in trial.arms if trial.illness == ILLNESSES[illness] else ():
             ends = [e.at.value for e in trial.endpoints if arm.arm in e.arm]
             course = calendar(trial, arm, max(ends)) if arm.given and ends else None
             if course is None or {(a.compound, a.route) for a in course.administrations} != {(compound, route)}:
@@ -141,13 +149,14 @@ def _used(course: Schedule) -> Iterator[tuple[str, float]]:
 
 def beyond(protocol: Protocol, weeks: int) -> tuple[Beyond, ...]:
     """Where a regimen followed for so many weeks lies outside what was tried, counting what its rules may ask for."""
-    course = schedule(protocol, HOURS_PER_WEEK * weeks)
+    course, illness = schedule(protocol, HOURS_PER_WEEK * weeks), illness_of(protocol.population)
     given = {(a.compound, a.route) for a in course.administrations if a.compound in COMPOUNDS}
     said = [Beyond("other", x.removeprefix("extrapolation: ")) for x in beyond_evidence(course, protocol.population)]
     for compound, route in sorted(given):
-        ranges = {r.what: r for r in tried(compound, route)}
+        ranges = {r.what: r for r in tried(compound, route, illness)}
         if not ranges:
-            said.append(Beyond("route", f"no study of depression known here gave {compound} by this route: {route}"))
+            whose = ILLNESSES[illness]
+            said.append(Beyond("route", f"no study of {whose} known here gave {compound} by this route: {route}"))
             continue
         values = list(_used(course))
         values += [(f"dose ({rule.dose_to.unit})", rule.dose_to.value) for rule in protocol.adjust]

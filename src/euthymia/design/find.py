@@ -16,9 +16,20 @@ import polars as pl
 from euthymia.course.result import Provenance, evidence_hash, release
 from euthymia.course.simulate import MAXIMUM_WEEKS
 from euthymia.course.store import Parts, write_whole
-from euthymia.design.aims import MEASURES, NEEDS_PRICES, Prices, aim, contradictory, limit
+from euthymia.design.aims import (
+    CURVES,
+    DEFAULT_AIM,
+    DEFAULT_BURDENS,
+    MEASURES,
+    NEEDS_PRICES,
+    Prices,
+    aim,
+    check_measure,
+    contradictory,
+    limit,
+)
 from euthymia.design.aims import prices as read_prices
-from euthymia.design.courses import CURVES, Courses
+from euthymia.design.courses import Courses
 from euthymia.design.decision import Worth, perfect, worth
 from euthymia.design.extrapolation import Beyond, beyond
 from euthymia.design.next_trial import NextTrial, next_trial
@@ -29,18 +40,15 @@ from euthymia.design.scout import scout as scouted
 from euthymia.design.search import FEWEST, Asked, Choice, Part, Race, Values, choice, nearest, search
 from euthymia.design.space import Regimen, Space, space
 from euthymia.design.subgroups import Subgroup, subgroups
-from euthymia.design.worlds import levels, worlds
+from euthymia.design.worlds import levels, of_illness, worlds
 from euthymia.errors import UserError
 from euthymia.patient import draw
-from euthymia.patient.population import Patients, illness_of
+from euthymia.patient.population import Patients, between_episodes, illness_of
 from euthymia.protocol import Protocol, load
 from euthymia.protocol.loader import fingerprint
-from euthymia.protocol.rules import near
 from euthymia.protocol.writer import to_yaml
 
 LEAST_PATIENTS, MOST_PATIENTS = 100, 20_000
-BURDENS = ("cumulative ketamine", "visits")
-"""Beside the aim, where nobody asks for others."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,11 @@ class Design:
     people: Patients
     like: str | None = None
     prices: Prices | None = None
+
+    @property
+    def illness(self) -> str:
+        """A key of `design.aims.ILLNESSES`."""
+        return illness_of(self.protocol.population)
 
     @property
     def chosen(self) -> Regimen | None:
@@ -119,7 +132,7 @@ class Design:
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def curve(self, regimen: int, name: str) -> np.ndarray:
-        """Of one regimen by day, under each world it was followed in, [worlds, days]. name: of `CURVES`."""
+        """Of one regimen by day, under each world it was followed in, [worlds, days]. name: of `design.aims.CURVES`."""
         return self.race.curves[name][regimen]
 
     def winner(self, name: str) -> str:
@@ -240,9 +253,10 @@ def find(
 ) -> Design:
     """Search a protocol for the regimen that does most for the aim and keeps the limits.
 
-    vary: as `design.space.varied` reads them; maximise or minimise: a measure (`design.aims.MEASURES`), by default the
-    days in remission; subject_to: limits, as `design.aims.limit` reads them; burdens: measures beside the aim on the
-    front; patient: what is known of one, as `design.patient.known` reads it, whom all virtual patients are then like;
+    vary: as `design.space.varied` reads them; maximise or minimise: a measure (`design.aims.MEASURES`), by default that
+    of the illness (`design.aims.DEFAULT_AIM`); subject_to: limits, as `design.aims.limit` reads them; burdens: measures
+    beside the aim on the front; patient: what is known of one, as `design.patient.known` reads it, whom all virtual
+    patients are then like;
     prices: as `design.aims.prices` reads them, of which the cost is then a burden;
     scout: how many regimens are looked at first, of a space too large to compare one by one (`design.scout`);
     patients: virtual patients, the same for every regimen; draws: worlds; out: folder where finished parts are
@@ -251,17 +265,21 @@ def find(
     """
     document = protocol if isinstance(protocol, Protocol) else load(protocol)
     priced = read_prices(prices)
-    asked = _asked(maximise, minimise, subject_to, burdens, priced)
+    illness = illness_of(document.population)
+    asked = _asked(illness, maximise, minimise, subject_to, burdens, priced)
+    odd = next((m for m in asked.measures if "response" in m), None)
+    if odd and between_episodes(document.population):
+        raise UserError(
+            f"{odd!r} is a fall from the first score; people of the population {document.population} are well."
+        )
     like = known_of(patient) if patient is not None else None
     if not LEAST_PATIENTS <= patients <= MOST_PATIENTS:
         raise UserError(f"patients must be between {LEAST_PATIENTS} and {MOST_PATIENTS:,}, got {patients}.")
     if not 1 <= weeks <= MAXIMUM_WEEKS:
         raise UserError(f"weeks must be between 1 and {MAXIMUM_WEEKS}, got {weeks}.")
-    if illness_of(document.population) != "depression":
-        raise UserError(f"regimens are searched in depression so far; {document.name} is for {document.indication}.")
     population = document.population
     people = people_like(like, population, patients, seed) if like else draw(population, patients, seed)
-    chosen_worlds = worlds(draws, seed)
+    chosen_worlds = worlds(draws, seed, illness)
     counted = ("visits", "sessions") if priced else ()
     measures = dict.fromkeys((*(m for m in asked.measures if m != "cost"), *counted))
     provenance = Provenance(
@@ -295,7 +313,7 @@ def find(
             patients,
             asked,
             stages=stages,
-            curves=dict.fromkeys(CURVES, 7 * weeks + 1),
+            curves={curve.name: 7 * weeks + 1 for curve in CURVES[illness]},
             parts=Parts(Path(out) / kept, mine, ("values",)) if out else None,
             workers=workers,
             scheduler=scheduler,
@@ -314,7 +332,8 @@ def find(
     chosen = choice(race, seed)
     if chosen.chosen is None:
         raise UserError(_infeasible(race, found))
-    known = {id: np.array([w[id] for w in chosen_worlds]) for id in chosen_worlds[0]} | levels(draws, seed)
+    ids = [id for id in chosen_worlds[0] if of_illness(id, illness)]
+    known = {id: np.array([w[id] for w in chosen_worlds]) for id in ids} | levels(draws, seed)
     means = asked.aim.sign * race.means(asked.aim.measure, chosen.able)
     usual = next((r.number for r in found.regimens if fingerprint(r.protocol) == fingerprint(document)), None)
     return Design(
@@ -324,6 +343,7 @@ def find(
 
 
 def _asked(
+    illness: str,
     maximise: str | None,
     minimise: str | None,
     subject_to: Sequence[str],
@@ -332,15 +352,14 @@ def _asked(
 ) -> Asked:
     if maximise and minimise:
         raise UserError("give one aim: --maximise or --minimise, not both.")
-    wanted = aim(minimise, "less") if minimise else aim(maximise or "days in remission", "more")
-    limits = tuple(limit(text) for text in subject_to)
+    wanted = aim(minimise, "less", illness) if minimise else aim(maximise or DEFAULT_AIM[illness], "more", illness)
+    limits = tuple(limit(text, illness) for text in subject_to)
     if problem := contradictory(limits):
         raise UserError(problem)
-    named = tuple(burdens) if burdens is not None else tuple(b for b in BURDENS if b != wanted.measure)
+    named = tuple(burdens) if burdens is not None else tuple(b for b in DEFAULT_BURDENS[illness] if b != wanted.measure)
     named += ("cost",) if priced and wanted.measure != "cost" else ()
     for name in named:
-        if name not in MEASURES:
-            raise UserError(f"{name!r} is not a measure{near(name, MEASURES)}.")
+        check_measure(name, illness)
     asked = Asked(wanted, limits, tuple(dict.fromkeys(named)))
     if "cost" in asked.measures and not priced:
         raise UserError(NEEDS_PRICES)

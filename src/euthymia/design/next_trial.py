@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from euthymia.design.aims import Aim
+from euthymia.design.aims import CURVES, ILLNESSES, Aim
 from euthymia.design.search import BEATEN_BY, Choice, Race
 from euthymia.design.space import Regimen, Space
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
+from euthymia.patient.population import illness_of
 from euthymia.protocol import Protocol, schedule
 from euthymia.protocol.calendar import HOURS_PER_WEEK
 from euthymia.trial.plan import MAX_PATIENTS
@@ -19,7 +20,10 @@ POWER, ALPHA = 0.8, 0.05
 """By which the number of patients is worked out, two-sided."""
 VISIT_WEEKS = (1, 2, 3, 4, 6, *range(8, 105, 4))
 """Weeks at which patients are rated."""
+CHANGES = {"depression": ("mean MADRS",), "bipolar": ("mean MADRS",), "ptsd": ("mean CAPS-5", "CAPS-5 at the end")}
+"""Aims that a trial of an illness measures by the change of its score."""
 RESPONSES = ("days in response", "response at the end")
+SWITCH = "switch to mania"
 AT_A_TIME = {"remission after a week": 1}
 PER_SITE = 12
 """Patients of a site where a trial has many: as in the example `esketamine-dose-ranging`."""
@@ -43,6 +47,29 @@ SHOWS_IN: dict[str, str] = {
     "depression.multicentre_factor": "the difference from control in like trials at one site and at many",
     "depression.age_slope": "the fall of the MADRS by age, in a trial that takes people over 65",
     "depression.sd_between_studies": "the same trial carried out at many clinics",
+    "ptsd.gain_factor": "the CAPS-5 24 h after a session, against a control without the drug",
+    "ptsd.veteran_factor": "the same trial in veterans and in others",
+    "ptsd.antidepressant_factor": "the CAPS-5 after eight weeks of an oral antidepressant against placebo",
+    "ptsd.background_factor": "the CAPS-5 of a control arm without the drug",
+    "ptsd.fluctuation_factor": "how far repeated ratings of the CAPS-5 of untreated patients lie apart",
+    "extinction.learning": "the CAPS-5 by session of exposure therapy without the drug",
+    "extinction.window": "the CAPS-5 after exposure a day behind an infusion, of ketamine or of saline",
+    "extinction.block": "the CAPS-5 after exposure within hours of an infusion, of ketamine or of saline",
+    "extinction.consolidation_time": "the CAPS-5 after exposure hours before an infusion, of ketamine or of saline",
+    "extinction.recovery_time": "the CAPS-5 over years after the last session of exposure therapy",
+    "bipolar.gain_factor": "the MADRS 24 h after a session in bipolar depression, against a control without the drug",
+    "bipolar.durability_factor": "the MADRS by week after the last session in bipolar depression",
+    "bipolar.background_factor": "the MADRS of a control arm without the drug in bipolar depression",
+    "bipolar.fluctuation_factor": "how far repeated ratings of untreated patients with bipolar disorder lie apart",
+    "bipolar.depressive.": "how often and how long people with bipolar disorder are depressed, followed for years",
+    "bipolar.manic.": "how often and how long people with bipolar disorder are manic, followed for years",
+    "bipolar.sd_instability": "how far people with bipolar disorder differ in their episodes a year",
+    "bipolar.hazard_ratio.": "the time to the next episode of that pole, with the drug and without",
+    "bipolar.residual": "the MADRS between episodes",
+    "bipolar.manic_residual": "the YMRS between episodes",
+    "bipolar.manic_peak": "the YMRS at the height of mania or hypomania",
+    "bipolar.sd_manic_peak": "how far patients' YMRS at the height of mania or hypomania lie apart",
+    "bipolar.stabiliser_protection": "how often mania begins after ketamine, in people on a stabiliser and without one",
     "background.": "the MADRS of a control arm without the drug",
     "background.session": "the MADRS within hours of a session without the drug",
     "background.natural": "the MADRS over months of patients without any new treatment",
@@ -74,7 +101,8 @@ class NextTrial:
         visits = ", ".join(["0 h", *(_weeks(w) for w in VISIT_WEEKS if w < self.week), _weeks(self.week)])
         at, design = _weeks(self.week), protocol.design
         sites = 1 if design.sites == "one" else max(2, round(self.patients / PER_SITE))
-        other = "remission" if self.endpoint == "change" else "change"
+        illness = illness_of(protocol.population)
+        other = _shown_by_share(illness) if self.endpoint == "change" else "change"
         note = (
             f"{about} The number of patients gives {100 * POWER:.0f} % power for the difference that the search saw, "
             "if nobody leaves; who may enter, dropout and sites are for whoever plans the trial. Arms follow their "
@@ -86,7 +114,7 @@ class NextTrial:
                 f"trial: {name}",
                 f"title: {_quoted(title)}",
                 f"note: {_quoted(note)}",
-                "illness: depression",
+                f"illness: {ILLNESSES[illness]}",
                 f"population: {protocol.population}",
                 f"design: {{expectancy: {design.expectancy}, setting: {design.setting}, sites: {design.sites}}}",
                 "type: parallel",
@@ -125,25 +153,28 @@ def next_trial(
     return None
 
 
-def _calendar(protocol: Protocol, weeks: int) -> tuple[Any, Any]:
+def _calendar(protocol: Protocol, weeks: int) -> tuple[Any, ...]:
     planned = schedule(protocol, HOURS_PER_WEEK * weeks)
     return [(a.time_h, a.compound, a.route, a.dose_mg, a.dose_mg_per_kg, a.cap_mg, a.duration_h)
-            for a in planned.administrations], planned.daily  # fmt: skip
+            for a in planned.administrations], planned.daily, planned.exposures_h  # fmt: skip
 
 
 def _against(space: Space, race: Race, chosen: int, other: int, rival: str, weeks: int) -> NextTrial:
-    aim = race.asked.aim
-    curve = "mean MADRS by day" if aim.measure in ("mean MADRS", *RESPONSES) else "remission by day"
-    pair = race.curves[curve][[chosen, other]]
+    aim, illness = race.asked.aim, illness_of(space.regimens[chosen].protocol.population)
+    falls = aim.measure in (*CHANGES[illness], *RESPONSES)
+    curve = CURVES[illness][0 if falls else 1]
+    pair = race.curves[curve.name][[chosen, other]]
     a, b = pair[:, np.isfinite(pair).all((0, 2))].mean(1)
-    week = _week(aim, a, b, weeks, curve)
-    if aim.measure == "mean MADRS":
+    week = _week(aim, a, b, weeks, -1.0 if falls else 1.0, illness)
+    if aim.measure in CHANGES[illness]:
         endpoint, expected = "change", (float(a[7 * week] - a[0]), float(b[7 * week] - b[0]))
-        spread = float(race.of("mean MADRS", [chosen, other]).std(2).mean())
+        spread = float(race.of(aim.measure, [chosen, other]).std(2).mean())
         share = 2 * spread**2
     else:
-        endpoint = "response" if aim.measure in RESPONSES else "remission"
-        if aim.measure in RESPONSES:  # no curve of responses is kept: the mean over the days, or over the end
+        endpoint = (
+            "response" if aim.measure in RESPONSES else SWITCH if aim.measure == SWITCH else _shown_by_share(illness)
+        )
+        if aim.measure in (*RESPONSES, SWITCH):  # no curve of them is kept: the mean over the days, or what there is
             whole = 7 * weeks if aim.measure == "days in response" else 100
             expected = tuple(100 * float(x) / whole for x in race.means(aim.measure, [chosen, other]).mean(1))
         else:
@@ -162,20 +193,27 @@ def _against(space: Space, race: Race, chosen: int, other: int, rival: str, week
     )  # fmt: skip
 
 
-def _week(aim: Aim, a: np.ndarray, b: np.ndarray, weeks: int, curve: str) -> int:
-    """The week of a visit at which the two differ most, in favour of the one found where a score is the aim."""
+def _shown_by_share(illness: str) -> str:
+    """The endpoint that counts who is well by the score."""
+    return "response" if illness == "ptsd" else "remission"
+
+
+def _week(aim: Aim, a: np.ndarray, b: np.ndarray, weeks: int, sign: float, illness: str) -> int:
+    """The week of a visit at which the two differ most, in favour of the one found where a score is the aim. sign: by
+    which more of a and b is better."""
     if aim.measure in AT_A_TIME:
         return min(AT_A_TIME[aim.measure], weeks)
-    if aim.measure.endswith("at the end"):
+    if aim.measure.endswith("at the end") or aim.measure == SWITCH:
         return weeks
     at = np.array([*(w for w in VISIT_WEEKS if w < weeks), weeks])
-    more = (a - b)[7 * at] * (-1.0 if curve.startswith("mean MADRS") else 1.0)
-    return int(at[(more if scored(aim.measure) else abs(more)).argmax()])
+    more = sign * (a - b)[7 * at]
+    return int(at[(more if scored(aim.measure, illness) else abs(more)).argmax()])
 
 
-def scored(measure: str) -> bool:
-    """Whether a measure is read off the score of patients, so that a trial can measure it; others are counted."""
-    return measure.startswith(("days in", "mean MADRS", "time to", "remission", "response"))
+def scored(measure: str, illness: str) -> bool:
+    """Whether a trial of the illness can measure this in its patients; others are counted, or read off other scales."""
+    known = "days in", "days well", "time to", "remission", "response", SWITCH
+    return measure.startswith(known) or measure in CHANGES[illness]
 
 
 def shows_in(parameter: str) -> str | None:

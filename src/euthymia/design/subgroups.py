@@ -79,6 +79,11 @@ def _groups(people: Patients) -> Iterator[tuple[str, np.ndarray]]:
         yield f"below {low:g} kg", weight < low
         yield f"{low:g} to below {high:g} kg", (weight >= low) & (weight < high)
         yield f"{high:g} kg and over", weight >= high
+    caps5 = np.asarray(people.baseline_caps5)
+    if caps5.any():
+        middle = float(round(np.median(caps5)))
+        yield f"CAPS-5 at the start below {middle:g}", caps5 < middle
+        yield f"CAPS-5 at the start {middle:g} and over", caps5 >= middle
     yield f"MADRS at the start below {SEVERE_MADRS}", madrs < SEVERE_MADRS
     yield f"MADRS at the start {SEVERE_MADRS} and over", madrs >= SEVERE_MADRS
     yield "with a benzodiazepine", benzodiazepine

@@ -66,7 +66,7 @@ class Uncertain:
             (lived,) = courses.lived((protocol,), self.people, self.worlds)
             let_go(KEPT_MAPS)
             shape = len(self.worlds), len(self.people)
-            madrs = lived.madrs.reshape(*shape, -1)
+            madrs = lived.scores["MADRS"].reshape(*shape, -1)
             measures = {name: MEASURES[name].of(lived).reshape(shape) for name in COMPARED}
             self._kept[key] = InWorlds(means(madrs, self.people), measures)
         self._kept.move_to_end(key)

@@ -1,7 +1,7 @@
 // The front to explore: the regimen that is pointed at, or chosen by keyboard, with its numbers and its course.
 (() => {
   "use strict";
-  const { days, heads, regimens, usual, chosen } = JSON.parse(document.getElementById("data").textContent);
+  const { days, heads, regimens, usual, chosen, score } = JSON.parse(document.getElementById("data").textContent);
   const NS = "http://www.w3.org/2000/svg";
   const LEFT = 30, RIGHT = 8, TOP = 8, BOTTOM = 22, HEIGHT = 170, NEAR = 26; // px
   const ends = regimens.flatMap(({ curve }) => (curve ? [...curve.low, ...curve.high] : []));
@@ -46,7 +46,7 @@
       said.unshift(`${who}: ${curve.mid[0]} at first, ${curve.mid[curve.mid.length - 1]} at the end`);
     }
     chart.replaceChildren(root);
-    chart.setAttribute("aria-label", `Mean MADRS by day. ${said.join("; ") || "No course was kept of this regimen"}.`);
+    chart.setAttribute("aria-label", `${score} by day. ${said.join("; ") || "No course was kept of this regimen"}.`);
   };
 
   const ring = () => {

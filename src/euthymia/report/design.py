@@ -11,14 +11,14 @@ import polars as pl
 from markupsafe import Markup
 
 from euthymia import evidence
-from euthymia.design.aims import MEASURES
+from euthymia.design.aims import CURVES, ILLNESSES, MEASURES
 from euthymia.design.decision import front
 from euthymia.design.extrapolation import BOTH_ENDS, End, tried
 from euthymia.design.find import Design
 from euthymia.design.next_trial import NextTrial, scored, shows_in
 from euthymia.design.patient import beyond_population, known
 from euthymia.design.subgroups import FEWEST_PATIENTS, SIMPLEST
-from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
+from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL, believed
 from euthymia.protocol.changes import differences
 from euthymia.report.charts import QUIET, Rows, Spec, look, number
 from euthymia.report.rows import decimal
@@ -33,8 +33,8 @@ FEW_REGIMENS = 200
 SHOWN = 3
 """Regimens whose courses are drawn beside the one that was found."""
 OF_WORLDS = (
-    "90 %: the calibrated parameters, and how clinics differ from each other; not the structure of the model, nor the "
-    "assumed hazards of pressure and misuse"
+    "90 %: the {parameters}, and how clinics differ from each other; not the structure of the model, nor the assumed "
+    "hazards of pressure and misuse"
 )
 TELLING = 0.05
 """Share of what perfect knowledge is worth, below which no single number is named."""
@@ -90,10 +90,16 @@ def _weeks(number: int) -> str:
     return f"{number} weeks" if number != 1 else "a week"
 
 
+def of_worlds(found: Design) -> str:
+    """What intervals over worlds hold."""
+    assumed = ", or assumed where trials do not tell" if believed(found.illness) else ""
+    return OF_WORLDS.format(parameters=f"calibrated parameters{assumed}")
+
+
 def beyond(found: Design) -> tuple[str, ...]:
     """What of the chosen regimen, and of whom it is for, no data support."""
     assert found.chosen
-    people = beyond_population(known(found.like)) if found.like else ()
+    people = beyond_population(known(found.like), found.provenance.population) if found.like else ()
     return (*people, *(x.says for x in found.beyond[found.chosen.number]))
 
 
@@ -111,7 +117,7 @@ def _trial(found: Design) -> str:
     )
     usual = "the usual one" if trial.rival == "usual regimen" else "the runner-up"
     measure = found.asked.aim.measure
-    if not scored(measure):
+    if not scored(measure, found.illness):
         measured, known = "what it does to the illness, which the aim does not tell", ""
     else:
         measured, known = "the difference itself", _worth_of(found, trial)
@@ -173,10 +179,14 @@ def _named(parameter: str) -> str:
     return f"{parameter} ({row.note})" if getattr(row, "note", "") else parameter
 
 
+def _digits(x: float, measure: str) -> int:
+    """Behind the point; of episodes, which are few a year, more."""
+    return 2 if MEASURES[measure].unit == "episodes" else 0 if abs(x) >= 100 else 1
+
+
 def _number(x: float, measure: str, sign: bool = False) -> str:
     unit = MEASURES[measure].unit
-    digits = 0 if abs(x) >= 100 else 1
-    text = decimal(x, digits)
+    text = decimal(x, _digits(x, measure))
     return f"{'+' if sign and not text.startswith('-') else ''}{text} {unit}".rstrip()
 
 
@@ -192,7 +202,7 @@ def _titled(measure: str) -> str:
 
 
 def _with_range(row: dict, measure: str) -> str:
-    low, high = (decimal(row[f"{measure} {end}"], 0 if abs(row[measure]) >= 100 else 1) for end in ("low", "high"))
+    low, high = (decimal(row[f"{measure} {end}"], _digits(row[measure], measure)) for end in ("low", "high"))
     return f"{_number(row[measure], measure)} ({low} to {high})"
 
 
@@ -207,14 +217,17 @@ def front_rows(found: Design, most: int = 10_000) -> Table:
     head = ("regimen", *(_titled(m) for m in shown), "best", "regret", "outside the evidence")
     rows = []
     for r in table.iter_rows(named=True):
-        cells = [f"{decimal(r[m], 1)} ({decimal(r[f'{m} low'], 1)} to {decimal(r[f'{m} high'], 1)})" for m in shown]
+        cells = [
+            "{} ({} to {})".format(*(decimal(r[f"{m}{end}"], _digits(1, m)) for end in ("", " low", " high")))
+            for m in shown
+        ]
         name, outside = str(found.space.regimens[r["regimen"]]), found.beyond[r["regimen"]]
         marks = ", ".join(dict.fromkeys(x.what for x in outside)) or "-"
         rows.append((name, *cells, f"{r['best']:.2f}", decimal(r["regret"], 1), marks))
     return Table(
-        f"Regimens that nothing beats in {', '.join(shown)}: means ({OF_WORLDS}). Best: probability to be the best for "
-        "the aim of those compared; regret: what choosing it costs on average; outside the evidence: what of it no "
-        "study of this drug and route has tried.",
+        f"Regimens that nothing beats in {', '.join(shown)}: means ({of_worlds(found)}). Best: probability to be the "
+        "best for the aim of those compared; regret: what choosing it costs on average; outside the evidence: what of "
+        "it no study of this drug and route has tried.",
         head,
         rows,
     )
@@ -238,7 +251,7 @@ def all_rows(found: Design) -> Table:
     rows = [
         (
             str(found.space.regimens[r["regimen"]]),
-            *(decimal(r[m], 1) for m in shown),
+            *(decimal(r[m], _digits(1, m)) for m in shown),
             {True: "yes", False: "no", None: "-"}[r["keeps limits"]],
             f"{r['best']:.2f}",
             _why(found, r["left the race"]),
@@ -311,9 +324,8 @@ def compared_regimens(found: Design) -> list[int]:
     on = found.table().filter("on the front")
     ends = [on.sort(b)["regimen"][0] for b in found.asked.burdens] if len(on) else []
     numbers = [found.chosen.number, *([found.usual] if found.usual is not None else []), *ends]
-    return list(dict.fromkeys(k for k in numbers if np.isfinite(found.curve(k, "mean MADRS by day")[0]).all()))[
-        : SHOWN + 1
-    ]
+    score = CURVES[found.illness][0].name
+    return list(dict.fromkeys(k for k in numbers if np.isfinite(found.curve(k, score)[0]).all()))[: SHOWN + 1]
 
 
 def curves_picture(found: Design, name: str, title: str, unit: str) -> Picture:
@@ -418,10 +430,11 @@ def tried_rows(found: Design) -> Table:
     rows = [
         (f"{compound}, {route}", x.what, _end(x.low) if x.what in BOTH_ENDS else "-", _end(x.high))
         for compound, route in sorted(given)
-        for x in tried(compound, route)
+        for x in tried(compound, route, found.illness)
     ]
     return Table(
-        "What published studies of depression tried of this drug by this route, as far as they are in the evidence: "
+        f"What published studies of {ILLNESSES[found.illness]} tried of this drug by this route, as far as they are in "
+        "the evidence: "
         "the least and the most, each with a study that gives it. What a study did not print in numbers is left out.",
         ("drug and route", "what", "least", "most"),
         rows,
@@ -434,14 +447,15 @@ def _end(end: End) -> str:
 
 def explored(found: Design) -> dict[str, Any]:
     """What the page's script reads: every regimen with its numbers in words, and the courses of those that can be
-    chosen, mean MADRS with 90 % over worlds."""
+    chosen: the mean of the score with 90 % over worlds."""
     shown, table = (found.asked.aim.measure, *found.asked.burdens), found.table()
     days = np.arange(0, 7 * found.weeks + 1, -(-7 * found.weeks // MOST_DAYS))
+    score = CURVES[found.illness][0]
     offered = {k for _, some in offers(found) for k, _ in some}
     regimens = []
     for r in table.iter_rows(named=True):
         k = r["regimen"]
-        by_world = found.curve(k, "mean MADRS by day")
+        by_world = found.curve(k, score.name)
         by_world = by_world[np.isfinite(by_world).all(1)][:, days]
         curve = None
         if k in offered and len(by_world):
@@ -465,7 +479,8 @@ def explored(found: Design) -> dict[str, Any]:
     heads = (*(_titled(m) for m in shown), "probability to be the best", "regret", "outside the evidence")
     chosen = found.chosen.number if found.chosen else 0
     return {
-        "days": days.tolist(), "heads": heads, "regimens": regimens, "usual": found.usual, "chosen": chosen
+        "days": days.tolist(), "heads": heads, "regimens": regimens, "usual": found.usual, "chosen": chosen,
+        "score": score.title,
     }  # fmt: skip
 
 
@@ -504,10 +519,8 @@ def page(found: Design) -> str:
         front=front_rows(found),
         every=all_rows(found),
         names=names,
-        curves=[
-            curves_picture(found, "mean MADRS by day", "Mean MADRS", "mean MADRS (points)"),
-            curves_picture(found, "remission by day", "In remission", "in remission (%)"),
-        ],
+        score=CURVES[found.illness][0].title,
+        curves=[curves_picture(found, c.name, c.title, c.unit) for c in CURVES[found.illness]],
         best=best_picture(found),
         worth=worth_rows(found),
         trial=_trial(found),
@@ -524,7 +537,7 @@ def page(found: Design) -> str:
         refused=found.space.refused,
         document=found.winner(f"{found.protocol.name}-found"[:60]),
         changed=differences(found.protocol, found.chosen.protocol),
-        says=[(m, MEASURES[m].says) for m in found.asked.measures],
+        says=[(m, MEASURES[m].words(found.illness)) for m in found.asked.measures],
         assumed=any(MEASURES[m].assumed for m in found.asked.measures),
         contained=contained(found),
     )
@@ -532,16 +545,41 @@ def page(found: Design) -> str:
 
 def contained(found: Design) -> Sequence[str]:
     """What the numbers hold, and what they do not."""
+    by_maps = found.illness == "depression"
+    walked = (
+        "Courses are walked from session to session by maps of the engine, within hundredths of a point of it, and "
+        if by_maps
+        else "Courses are walked by the engine from visit to visit, each patient on a calendar of their own, "
+    )
     return (
-        f"Intervals hold {OF_WORLDS}. Every regimen was followed in the same virtual patients and worlds, so that "
-        "differences are far surer than levels.",
+        f"Intervals hold {of_worlds(found)}. Every regimen was followed in the same virtual patients and worlds, "
+        "so that differences are far surer than levels.",
         "The probability to be the best is among the regimens compared and under this model; that there are few "
         "virtual patients is in it.",
-        "Courses are walked from session to session by maps of the engine, within hundredths of a point of it, and "
-        "under the rules of the protocol as a clinic would follow them.",
+        f"{walked}under the rules of the protocol as a clinic would follow them.",
+        *_of_own_illness(found),
         f"{found.race.followed:,} courses were followed; following every regimen in every world would have been "
         f"{len(found.space.regimens) * found.draws * found.patients:,}.",
     )
+
+
+def _of_own_illness(found: Design) -> list[str]:
+    """What only bipolar disorder and PTSD must say."""
+    rows = [evidence.parameter(id) for id in believed(found.illness)]
+    if not rows:
+        return []
+    ranges = "; ".join(f"{row.id} {row.low:g} to {row.high:g}" for row in rows)
+    more = {
+        "bipolar": "How often episodes come differs between studies; that is not in the intervals. In the model "
+        "ketamine takes points off the MADRS and tilts the manic pole alone: how often depression comes back does not "
+        "depend on it.",
+        "ptsd": "Visits are those for the drug: sessions of exposure therapy come beside them.",
+    }
+    return [
+        f"The trials it was fitted to do not tell these numbers of {ILLNESSES[found.illness]}. They are drawn from "
+        f"what is assumed of them, a prior or evenly over a range, and from no posterior: {ranges}.",
+        more[found.illness],
+    ]
 
 
 def write_design(found: Design, path: Path) -> Path:
