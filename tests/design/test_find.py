@@ -12,7 +12,8 @@ from euthymia.design.worlds import worlds
 from euthymia.errors import UserError
 from euthymia.patient import draw
 from euthymia.protocol import load
-from euthymia.report.design import answer, page
+from euthymia.report.design import page
+from euthymia.report.design_words import answer
 from euthymia.trial.plan import load_plan
 from euthymia.trial.run import run
 

@@ -5,7 +5,9 @@ import pytest
 from samples import made_up_design
 from seen import DESKTOP, Seen
 
-from euthymia.report.design import answer, explored, page, subgroup_rows, tried_rows
+from euthymia.report.design import explored, page
+from euthymia.report.design_tables import subgroup_rows, tried_rows
+from euthymia.report.design_words import answer
 
 MARKS = ".whole .layer_1_marks path"
 

@@ -49,7 +49,8 @@ def design(
 ) -> None:
     """Search for the regimen that does most for the aim and keeps the limits; and say how sure that is."""
     from euthymia.design.find import find
-    from euthymia.report.design import answer, front_text
+    from euthymia.report.design_tables import front_text
+    from euthymia.report.design_words import answer
 
     started = time.perf_counter()
     check_writable(out)

@@ -1,0 +1,177 @@
+"""What a search found, in sentences, and its numbers in words."""
+
+import numpy as np
+import polars as pl
+
+from euthymia import evidence
+from euthymia.design.aims import MEASURES
+from euthymia.design.find import Design
+from euthymia.design.next_trial import NextTrial, scored, shows_in
+from euthymia.design.patient import beyond_population, known
+from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
+from euthymia.report.rows import decimal
+
+TELLING = 0.05
+"""Share of what perfect knowledge is worth, below which no single number is named."""
+CLOSE = 0.9
+"""Below this probability to be the best, the page says first that the choice is open."""
+
+
+def answer(found: Design) -> list[str]:
+    """The result in a few sentences, each a paragraph."""
+    aim, table = found.asked.aim, found.table()
+    chosen = found.chosen
+    assert chosen and found.choice.verdict
+    row = table.row(chosen.number, named=True)
+    verb = "most" if aim.better == "more" else "least"
+    whom = f" in people like one patient ({found.like})" if found.like else ""
+    said = [
+        f"Of {len(found.space.regimens)} regimens of {found.protocol.name}, {chosen} gives the {verb} {aim.measure} "
+        f"over {_weeks(found.weeks)}{whom}: {with_range(row, aim.measure)}. It is the best of those compared with "
+        f"probability {row['best']:.2f}; choosing it costs {amount(row['regret'], aim.measure)} on average against "
+        "knowing which is best."
+    ]
+    if row["best"] < CLOSE:
+        said.insert(0, f"The choice is open: {_rivals(found, table)}.")
+    if found.like:
+        said.append(
+            "This is a forecast for people like this, who differ in all that the covariates do not tell; it is none "
+            "for the person, whom nobody has observed under any of these regimens: a clinician decides."
+        )
+    if found.usual is not None and found.usual != chosen.number:
+        said.append(_against_usual(found, table))
+    if found.asked.limits:
+        kept = "; ".join(f'"{limit.text}"' for limit in found.asked.limits)
+        said.append(f"It keeps {kept}. A limit on a chance is kept only where it holds with 95 % certainty.")
+    if found.worth and found.worth[0].worth > TELLING * found.perfect > 0:
+        first = found.worth[0]
+        said.append(
+            f"What would most change the choice if it were known: {named(first.parameter)}, worth "
+            f"{amount(first.worth, aim.measure)} on average; knowing everything would be worth "
+            f"{amount(found.perfect, aim.measure)}."
+            + (f" It shows in {shown}." if (shown := shows_in(first.parameter)) else "")
+        )
+    said += [the_trial(found), *_in_whom(found)]
+    if found.prices:
+        said.append(
+            f"Cost is {found.prices}, in the currency of these prices, not discounted; nothing else is counted."
+        )
+    if outside := beyond(found):
+        said.append(f"Extrapolation: {'; '.join(outside)}. What holds there is the model's own.")
+    return [x for x in said if x]
+
+
+def _weeks(number: int) -> str:
+    return f"{number} weeks" if number != 1 else "a week"
+
+
+def beyond(found: Design) -> tuple[str, ...]:
+    """What of the chosen regimen, and of whom it is for, no data support."""
+    assert found.chosen
+    people = beyond_population(known(found.like)) if found.like else ()
+    return (*people, *(x.says for x in found.beyond[found.chosen.number]))
+
+
+def the_trial(found: Design) -> str:
+    """The trial that would tell."""
+    trial = found.next_trial
+    if trial is None:
+        return ""
+    unit = "points" if trial.endpoint == "change" else "%"
+    seen = " against ".join(f"{decimal(x, 1)} {unit}" for x in trial.expected)
+    size = (
+        f"even {trial.patients:,} patients would be too few for a difference so small"
+        if trial.capped
+        else f"with {trial.patients:,} patients it would find a difference so large in four trials of five"
+    )
+    usual = "the usual one" if trial.rival == "usual regimen" else "the runner-up"
+    measure = found.asked.aim.measure
+    if not scored(measure):
+        measured, known = "what it does to the illness, which the aim does not tell", ""
+    else:
+        measured, known = "the difference itself", _worth_of(found, trial)
+    seen += " of days" if measure == "days in response" else ""
+    return (
+        f"A trial of it against {usual} ({trial.against}) would measure {measured}: {trial.endpoint} at "
+        f"week {trial.week}, {seen} in this search; {size}. {known}"
+    ).rstrip()
+
+
+def _worth_of(found: Design, trial: NextTrial) -> str:
+    return (
+        f"To know that difference exactly would be worth {amount(trial.worth, found.asked.aim.measure)} on average."
+        if trial.worth > 0
+        else f"In none of {found.draws} worlds is the other better, so that it would test the model, not the choice."
+    )
+
+
+def _in_whom(found: Design) -> list[str]:
+    """What subgroups tell, in a sentence."""
+    groups = [g for g in found.subgroups if g.best is not None]
+    if not groups:
+        return []
+    other = [g for g in groups if g.differs]
+    if not other:
+        return [f"In none of {len(groups)} subgroups is another regimen distinguishably better."]
+    named = "; ".join(f"{g.name}: {found.space.regimens[g.best or 0]}" for g in other)
+    return [
+        f"Of {len(groups)} subgroups, another regimen is better in {len(other)} ({named}); chance alone finds some."
+    ]
+
+
+def _rivals(found: Design, table: pl.DataFrame) -> str:
+    best = table.sort("best", descending=True).head(4).filter(pl.col("best") >= 0.05)
+    parts = [f"{found.space.regimens[r['regimen']]} {r['best']:.2f}" for r in best.iter_rows(named=True)]
+    return f"probabilities to be the best are {'; '.join(parts)}"
+
+
+def _against_usual(found: Design, table: pl.DataFrame) -> str:
+    assert found.chosen and found.usual is not None
+    mine, usual = (table.row(k, named=True) for k in (found.chosen.number, found.usual))
+    stands = f"the protocol as it stands ({found.space.regimens[found.usual]})"
+    if found.usual in found.race.out:
+        return f"{stands[0].upper()}{stands[1:]} left the race: {why_out(found, found.race.out[found.usual])}."
+    measure = found.asked.aim.measure
+    apart = found.race.means(measure, [found.chosen.number, found.usual])
+    low, high = (amount(x, measure, sign=True) for x in np.quantile(apart[0] - apart[1], (0.05, 0.95)))
+    more = amount(mine[measure] - usual[measure], measure, sign=True)
+    first = f"{measure} {more} (90 % over worlds {low} to {high})"
+    costs = (_changed(b, mine[b] - usual[b]) for b in found.asked.burdens)
+    return f"Against {stands}: {'; '.join((first, *costs))}."
+
+
+def named(parameter: str) -> str:
+    """A parameter in words."""
+    if parameter in (DRUG_LEVEL, BACKGROUND_LEVEL):
+        return f"the clinic's own {parameter}"
+    row = evidence.parameter(parameter)
+    return f"{parameter} ({row.note})" if getattr(row, "note", "") else parameter
+
+
+def amount(x: float, measure: str, sign: bool = False) -> str:
+    unit = MEASURES[measure].unit
+    digits = 0 if abs(x) >= 100 else 1
+    text = decimal(x, digits)
+    return f"{'+' if sign and not text.startswith('-') else ''}{text} {unit}".rstrip()
+
+
+def _changed(measure: str, by: float) -> str:
+    text = amount(by, measure, sign=True)
+    return text if text.endswith(f" {measure}") else f"{measure} {text}"
+
+
+def titled(measure: str) -> str:
+    """A measure with its unit, where its name does not say it."""
+    unit = MEASURES[measure].unit
+    return measure if unit in measure else f"{measure}, {unit}"
+
+
+def with_range(row: dict, measure: str) -> str:
+    low, high = (decimal(row[f"{measure} {end}"], 0 if abs(row[measure]) >= 100 else 1) for end in ("low", "high"))
+    return f"{amount(row[measure], measure)} ({low} to {high})"
+
+
+def why_out(found: Design, why: str | None) -> str:
+    if why and why.startswith("beaten by regimen "):
+        return f"beaten by {found.space.regimens[int(why.rsplit(' ', 1)[1])]}"
+    return why or ""
