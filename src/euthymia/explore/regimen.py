@@ -9,7 +9,6 @@ from typing import Any
 
 from euthymia.design.knobs import (
     LONGEST,
-    TAPER,
     Knob,
     at,
     checked,
@@ -19,6 +18,7 @@ from euthymia.design.knobs import (
     with_values,
     written,
 )
+from euthymia.design.tapers import DOSE_TAPER, TAPER, TITRATION
 from euthymia.errors import UserError
 from euthymia.protocol import Protocol, catalogue, to_yaml
 
@@ -37,6 +37,8 @@ LABELS = {
     "until": "goes on until",
     "dose to": "dose then",
     "after dose": "after session",
+    TITRATION: "titration, a dose a session",
+    DOSE_TAPER: "stepping down, a dose a session",
 }
 """What a number is called, by its key in the document, where not as that."""
 MOST_LISTED_DOSES = 6
