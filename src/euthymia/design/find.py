@@ -145,19 +145,19 @@ class Design:
         return to_yaml(Protocol.model_validate(made))
 
     def documents(self) -> dict[str, str]:
-        """By name of the file: the regimen that was found as a protocol, and where there is a trial to be made of it
-        the protocol of its rival and the trial."""
+        """By name of the file: the regimen that was found as a protocol, the usual one where that is another, and where
+        there is a trial to be made the protocol of the rival and the trial."""
         if not self.chosen:
             return {}
         stem = self.protocol.name[:40].rstrip("-.")
         found, trial = f"{stem}-found", self.next_trial
         texts = {f"{found}.yaml": self.winner(found)}
+        if self.usual != self.chosen.number:
+            texts[f"{stem}-usual.yaml"] = to_yaml(self.protocol)
         if trial:
             other = f"{stem}-{trial.rival.replace(' ', '-').removesuffix('-regimen')}"
-            usual = trial.rival == "usual regimen"
-            texts[f"{other}.yaml"] = (
-                to_yaml(self.protocol) if usual else self._as_document(trial.against, other, "Runner-up")
-            )
+            if trial.rival == "runner-up":
+                texts[f"{other}.yaml"] = self._as_document(trial.against, other, "Runner-up")
             about = (
                 f"From a search over {len(self.space.regimens)} regimens of {self.protocol.name} for "
                 f"{self.asked.aim.measure} over {self.weeks} weeks."

@@ -15,7 +15,7 @@ from euthymia.design.subgroups import SIMPLEST
 from euthymia.protocol.changes import differences
 from euthymia.report.design_charts import best_picture, compared_regimens, curves_picture, front_picture, place
 from euthymia.report.design_tables import OF_WORLDS, all_rows, front_rows, subgroup_rows, tried_rows, worth_rows
-from euthymia.report.design_words import amount, answer, beyond, the_trial, titled, with_range
+from euthymia.report.design_words import amount, answer, beyond, the_trial, titled, what_now, with_range
 from euthymia.report.script import allowed, as_json
 from euthymia.report.still import render, written
 
@@ -98,6 +98,7 @@ def page(found: Design) -> str:
         best=best_picture(found),
         worth=worth_rows(found),
         trial=the_trial(found),
+        what_now=what_now(found),
         trial_text=next((t for n, t in found.documents().items() if n.endswith("-trial.yaml")), ""),
         subgroups=subgroup_rows(found),
         simplest=SIMPLEST,

@@ -1,5 +1,8 @@
 """What a search found, in sentences, and its numbers in words."""
 
+from pathlib import Path
+from shlex import quote
+
 import numpy as np
 import polars as pl
 
@@ -13,6 +16,10 @@ from euthymia.report.rows import decimal
 
 TELLING = 0.05
 """Share of what perfect knowledge is worth, below which no single number is named."""
+SIMULATED = 500
+"""Virtual patients in whom the regimen is followed again."""
+TRIED_PATIENTS, FEWEST_TRIALS, MOST_TRIALS = 500_000, 20, 1000
+"""In all trials of a kind together, so that their power is known in minutes; and how many trials."""
 CLOSE = 0.9
 """Below this probability to be the best, the page says first that the choice is open."""
 
@@ -38,8 +45,7 @@ def answer(found: Design) -> list[str]:
             "This is a forecast for people like this, who differ in all that the covariates do not tell; it is none "
             "for the person, whom nobody has observed under any of these regimens: a clinician decides."
         )
-    if found.usual is not None and found.usual != chosen.number:
-        said.append(_against_usual(found, table))
+    said.append(_against_usual(found, table))
     if found.asked.limits:
         kept = "; ".join(f'"{limit.text}"' for limit in found.asked.limits)
         said.append(f"It keeps {kept}. A limit on a chance is kept only where it holds with 95 % certainty.")
@@ -59,6 +65,39 @@ def answer(found: Design) -> list[str]:
     if outside := beyond(found):
         said.append(f"Extrapolation: {'; '.join(outside)}. What holds there is the model's own.")
     return [x for x in said if x]
+
+
+def what_now(found: Design, folder: str | Path = "") -> list[tuple[str, str]]:
+    """What can be done with the regimen found: each in words, and the command for it as it stands. folder: where the
+    files lie, as seen from where commands are given."""
+    texts = found.documents()
+
+    def file(end: str) -> str | None:
+        name = next((name for name in texts if name.endswith(f"-{end}.yaml")), None)
+        return name and quote(str(Path(folder) / name))
+
+    mine, usual, trial = file("found"), file("usual"), file("trial")
+    made = [
+        (
+            "Follow it under its rules",
+            f"euthymia simulate {mine} --rules --patients {SIMULATED} --weeks {found.weeks} --out found",
+        )
+    ]
+    if usual:
+        made.append(
+            (
+                "See what it changes in the usual regimen, and in the same virtual patients",
+                f"euthymia protocols diff {usual} {mine} --simulate {SIMULATED} --weeks {found.weeks}",
+            )
+        )
+    if trial and found.next_trial:
+        against = found.next_trial.rival
+        often = max(FEWEST_TRIALS, min(MOST_TRIALS, TRIED_PATIENTS // found.next_trial.patients))
+        made += [
+            (f"Try it against the {against} in one virtual trial", f"euthymia trial run {trial}"),
+            (f"How often such a trial would tell, from {often}", f"euthymia trial power {trial} --replicates {often}"),
+        ]
+    return made
 
 
 def _weeks(number: int) -> str:
@@ -126,7 +165,11 @@ def _rivals(found: Design, table: pl.DataFrame) -> str:
 
 
 def _against_usual(found: Design, table: pl.DataFrame) -> str:
-    assert found.chosen and found.usual is not None
+    assert found.chosen
+    if found.usual is None:
+        return "The protocol as it stands is not among the regimens; add its own values to --vary to have it compared."
+    if found.usual == found.chosen.number:
+        return "That is the protocol as it stands: of those compared, the usual regimen is itself the best."
     mine, usual = (table.row(k, named=True) for k in (found.chosen.number, found.usual))
     stands = f"the protocol as it stands ({found.space.regimens[found.usual]})"
     if found.usual in found.race.out:
