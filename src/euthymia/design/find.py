@@ -24,12 +24,13 @@ from euthymia.design.extrapolation import Beyond, beyond
 from euthymia.design.next_trial import NextTrial, next_trial
 from euthymia.design.patient import known as known_of
 from euthymia.design.patient import people_like
+from euthymia.design.robustness import Robust, robustness
 from euthymia.design.scout import GENERATION
 from euthymia.design.scout import scout as scouted
 from euthymia.design.search import FEWEST, Asked, Choice, Part, Race, Values, choice, nearest, search
 from euthymia.design.space import Regimen, Space, space
 from euthymia.design.subgroups import Subgroup, subgroups
-from euthymia.design.worlds import levels, worlds
+from euthymia.design.worlds import DRUG_LEVEL, levels, worlds
 from euthymia.errors import UserError
 from euthymia.patient import draw
 from euthymia.patient.population import Patients, illness_of
@@ -79,6 +80,13 @@ class Design:
     def subgroups(self) -> tuple[Subgroup, ...]:
         """Which regimen is best in whom."""
         return subgroups(self.race, self.choice, self.people, self.provenance.seed)
+
+    @cached_property
+    def robustness(self) -> tuple[Robust, ...]:
+        """How the regimens of the front do where things go badly, the best on average first."""
+        on = self.choice.left[self.choice.front].tolist()
+        level = levels(self.draws, self.provenance.seed)[DRUG_LEVEL]
+        return tuple(sorted(robustness(self.race, on, level), key=lambda r: -self.asked.aim.sign * r.mean))
 
     @cached_property
     def next_trial(self) -> NextTrial | None:

@@ -9,12 +9,21 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from euthymia import evidence
 from euthymia.design.aims import MEASURES
 from euthymia.design.find import Design
 from euthymia.design.subgroups import SIMPLEST
 from euthymia.protocol.changes import differences
 from euthymia.report.design_charts import best_picture, compared_regimens, curves_picture, front_picture, place
-from euthymia.report.design_tables import OF_WORLDS, all_rows, front_rows, subgroup_rows, tried_rows, worth_rows
+from euthymia.report.design_tables import (
+    OF_WORLDS,
+    all_rows,
+    front_rows,
+    robust_rows,
+    subgroup_rows,
+    tried_rows,
+    worth_rows,
+)
 from euthymia.report.design_words import amount, answer, beyond, the_trial, titled, what_now, with_range
 from euthymia.report.script import allowed, as_json
 from euthymia.report.still import render, written
@@ -96,6 +105,8 @@ def page(found: Design) -> str:
             curves_picture(found, "remission by day", "In remission", "in remission (%)"),
         ],
         best=best_picture(found),
+        robust=robust_rows(found),
+        missed=100 * evidence.value("adherence.missed_visit"),
         worth=worth_rows(found),
         trial=the_trial(found),
         what_now=what_now(found),

@@ -4,6 +4,7 @@ from euthymia.design.aims import MEASURES
 from euthymia.design.extrapolation import BOTH_ENDS, End, tried
 from euthymia.design.find import Design
 from euthymia.design.next_trial import shows_in
+from euthymia.design.robustness import POOR_CLINICS
 from euthymia.design.subgroups import FEWEST_PATIENTS
 from euthymia.report.design_words import named, titled, why_out
 from euthymia.report.rows import decimal
@@ -77,6 +78,31 @@ def worth_rows(found: Design) -> Table:
         f"What knowing one number beforehand would be worth, in {unit} of the aim, and in how many worlds the choice "
         "would then be another one. With few worlds this is rough; what chance alone shows is taken off.",
         ("number", f"worth, {unit}".rstrip(", "), "choice changes", "shows in"),
+        rows,
+    )
+
+
+def robust_rows(found: Design) -> Table:
+    """How the regimens of the front do where things go badly."""
+    measure, limits = found.asked.aim.measure, found.asked.limits
+    head = ("regimen", titled(measure), "in a bad world", "in poor clinics", *(["limits hold in"] if limits else []))
+    rows = [
+        (
+            str(found.space.regimens[r.regimen]),
+            *(decimal(x, 1) for x in (r.mean, r.worst, r.poor)),
+            *([f"{r.holding} of {found.draws} worlds"] if limits else []),
+        )
+        for r in found.robustness
+    ]
+    kept = (
+        " The limits are kept over all worlds together; in how many alone is counted in the virtual patients, without "
+        "allowance for their number."
+    )
+    return Table(
+        f"The front where things go badly: mean {measure} over worlds; in a bad world, what it is no better than in "
+        f"one of twenty; in poor clinics, its mean over the {100 * POOR_CLINICS:.0f} % of worlds whose clinics see "
+        f"least of the drug's response.{kept if limits else ''}",
+        head,
         rows,
     )
 

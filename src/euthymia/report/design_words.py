@@ -57,7 +57,7 @@ def answer(found: Design) -> list[str]:
             f"{amount(found.perfect, aim.measure)}."
             + (f" It shows in {shown}." if (shown := shows_in(first.parameter)) else "")
         )
-    said += [the_trial(found), *_in_whom(found)]
+    said += [where_poor(found), the_trial(found), *_in_whom(found)]
     if found.prices:
         said.append(
             f"Cost is {found.prices}, in the currency of these prices, not discounted; nothing else is counted."
@@ -77,10 +77,11 @@ def what_now(found: Design, folder: str | Path = "") -> list[tuple[str, str]]:
         return name and quote(str(Path(folder) / name))
 
     mine, usual, trial = file("found"), file("usual"), file("trial")
+    simulated = quote(str(Path(folder) / "simulated"))
     made = [
         (
             "Follow it under its rules",
-            f"euthymia simulate {mine} --rules --patients {SIMULATED} --weeks {found.weeks} --out found",
+            f"euthymia simulate {mine} --rules --patients {SIMULATED} --weeks {found.weeks} --out {simulated}",
         )
     ]
     if usual:
@@ -142,6 +143,21 @@ def _worth_of(found: Design, trial: NextTrial) -> str:
         if trial.worth > 0
         else f"In none of {found.draws} worlds is the other better, so that it would test the model, not the choice."
     )
+
+
+def where_poor(found: Design) -> str:
+    """Whether the choice holds where things go badly, in a sentence; none where nothing else is on the front."""
+    if len(found.robustness) < 2:
+        return ""
+    best = max(found.robustness, key=lambda r: found.asked.aim.sign * r.poor)
+    worst = max(found.robustness, key=lambda r: found.asked.aim.sign * r.worst)
+    assert found.chosen
+    said = []
+    for r, where in ((best, "in clinics that see little of the drug's response"), (worst, "in the worst worlds")):
+        same = r.regimen == found.chosen.number
+        said.append(f"{where} {'it is still the best' if same else f'{found.space.regimens[r.regimen]} is better'}")
+    first, second = said
+    return f"Of those on the front, {first}, and {second}."
 
 
 def _in_whom(found: Design) -> list[str]:
