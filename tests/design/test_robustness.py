@@ -3,7 +3,7 @@
 import numpy as np
 
 from euthymia.design.aims import aim, limit
-from euthymia.design.robustness import holds_by_world, poor_clinics, robustness
+from euthymia.design.robustness import clinics_of_little, holds_by_world, robustness
 from euthymia.design.search import Asked, Race
 
 WORLDS, PATIENTS = 101, 50
@@ -16,17 +16,17 @@ def race(by_world: np.ndarray, measure: str = "days in remission", *limits: str)
     return Race(asked, dict.fromkeys(asked.measures, values))
 
 
-def test_the_worst_world_of_twenty_and_the_mean_of_poor_clinics():
+def test_the_worst_world_of_twenty_and_the_mean_where_the_drug_does_little():
     days = np.arange(WORLDS, dtype=float)
     (found,) = robustness(race(days[None]), [0], drug_level=days)
-    assert (found.mean, found.worst, found.poor) == (50.0, 5.0, np.arange(25).mean())
+    assert (found.mean, found.bad, found.little) == (50.0, 5.0, np.arange(25).mean())
     (turned,) = robustness(race(days[None]), [0], drug_level=-days)  # who does well in them is not worse off
-    assert turned.poor > turned.mean
+    assert turned.little > turned.mean
 
 
 def test_where_less_is_better_the_worst_world_has_most():
     (found,) = robustness(race(np.arange(WORLDS, dtype=float)[None], "mean MADRS"), [0], np.ones(WORLDS))
-    assert found.worst == 95.0
+    assert found.bad == 95.0
 
 
 def test_worlds_are_counted_in_which_every_limit_holds():
@@ -43,6 +43,6 @@ def test_a_limit_on_a_chance_is_counted_world_by_world():
     assert holds_by_world(highest, asked).tolist() == [True, True, False]
 
 
-def test_poor_clinics_are_those_that_see_least():
+def test_clinics_where_the_drug_does_little_are_a_quarter():
     level = np.random.default_rng(1).permutation(20) / 10
-    assert sorted(level[poor_clinics(level)]) == [0.0, 0.1, 0.2, 0.3, 0.4]
+    assert sorted(level[clinics_of_little(level)]) == [0.0, 0.1, 0.2, 0.3, 0.4]

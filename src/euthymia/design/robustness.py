@@ -1,5 +1,5 @@
-"""How regimens do where things go badly: in the worst worlds, in clinics that see little of the drug's response, and in
-how many worlds the limits hold, which were kept over all of them together."""
+"""How regimens do where things go badly: in bad worlds, in clinics where the drug does little, and in how many worlds
+the limits hold, which were kept over all of them together."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from euthymia.design.search import Race
 
 BAD_WORLDS = 0.05
 """Share of worlds in which a regimen does worse than said."""
-POOR_CLINICS = 0.25
-"""Share of worlds that are called poor: whose clinics see least of the drug's response."""
+DOES_LITTLE = 0.25
+"""Share of worlds in whose clinics the drug does least."""
 
 
 class Robust(NamedTuple):
-    """Of one regimen, by its number. mean: of the aim over worlds; worst: no better than this in one world of twenty;
-    poor: the mean in the poor clinics; holding: in how many worlds every limit holds."""
+    """Of one regimen, by its number. mean: of the aim over worlds; bad: no better than this in one world of twenty;
+    little: the mean in the clinics where the drug does little; holding: in how many worlds every limit holds."""
 
     regimen: int
     mean: float
-    worst: float
-    poor: float
+    bad: float
+    little: float
     holding: int
 
 
@@ -32,22 +32,22 @@ def robustness(race: Race, regimens: Sequence[int], drug_level: np.ndarray) -> t
     """How these regimens, which were followed to the end, do where things go badly. drug_level: of the clinic of each
     world."""
     aim = race.asked.aim
-    bad = BAD_WORLDS if aim.sign > 0 else 1 - BAD_WORLDS
-    poor = poor_clinics(drug_level)
+    at = BAD_WORLDS if aim.sign > 0 else 1 - BAD_WORLDS
+    little = clinics_of_little(drug_level)
     rows = []
     for k in regimens:
         by_world = race.means(aim.measure, [k])[0]
         holds = np.ones(len(by_world), bool)
         for limit in race.asked.limits:
             holds &= holds_by_world(race.of(limit.measure, [k])[0], limit)
-        worst = float(np.quantile(by_world, bad))
-        rows.append(Robust(k, float(by_world.mean()), worst, float(by_world[poor].mean()), int(holds.sum())))
+        bad = float(np.quantile(by_world, at))
+        rows.append(Robust(k, float(by_world.mean()), bad, float(by_world[little].mean()), int(holds.sum())))
     return tuple(rows)
 
 
-def poor_clinics(drug_level: np.ndarray) -> np.ndarray:
-    """Numbers of the worlds whose clinics see least of the drug's response."""
-    return np.argsort(drug_level)[: max(1, round(POOR_CLINICS * len(drug_level)))]
+def clinics_of_little(drug_level: np.ndarray) -> np.ndarray:
+    """Numbers of the worlds in whose clinics the drug does least."""
+    return np.argsort(drug_level)[: max(1, round(DOES_LITTLE * len(drug_level)))]
 
 
 def holds_by_world(x: np.ndarray, limit: Limit) -> np.ndarray:

@@ -4,7 +4,7 @@ from euthymia.design.aims import MEASURES
 from euthymia.design.extrapolation import BOTH_ENDS, End, tried
 from euthymia.design.find import Design
 from euthymia.design.next_trial import shows_in
-from euthymia.design.robustness import POOR_CLINICS
+from euthymia.design.robustness import DOES_LITTLE
 from euthymia.design.subgroups import FEWEST_PATIENTS
 from euthymia.report.design_words import named, titled, why_out
 from euthymia.report.rows import decimal
@@ -85,11 +85,17 @@ def worth_rows(found: Design) -> Table:
 def robust_rows(found: Design) -> Table:
     """How the regimens of the front do where things go badly."""
     measure, limits = found.asked.aim.measure, found.asked.limits
-    head = ("regimen", titled(measure), "in a bad world", "in poor clinics", *(["limits hold in"] if limits else []))
+    head = (
+        "regimen",
+        titled(measure),
+        "in a bad world",
+        "where the drug does little",
+        *(["limits hold in"] if limits else []),
+    )
     rows = [
         (
             str(found.space.regimens[r.regimen]),
-            *(decimal(x, 1) for x in (r.mean, r.worst, r.poor)),
+            *(decimal(x, 1) for x in (r.mean, r.bad, r.little)),
             *([f"{r.holding} of {found.draws} worlds"] if limits else []),
         )
         for r in found.robustness
@@ -100,8 +106,8 @@ def robust_rows(found: Design) -> Table:
     )
     return Table(
         f"The front where things go badly: mean {measure} over worlds; in a bad world, what it is no better than in "
-        f"one of twenty; in poor clinics, its mean over the {100 * POOR_CLINICS:.0f} % of worlds whose clinics see "
-        f"least of the drug's response.{kept if limits else ''}",
+        f"one of twenty; where the drug does little, its mean over the {100 * DOES_LITTLE:.0f} % of worlds in whose "
+        f"clinics it does least.{kept if limits else ''}",
         head,
         rows,
     )

@@ -57,7 +57,7 @@ def answer(found: Design) -> list[str]:
             f"{amount(found.perfect, aim.measure)}."
             + (f" It shows in {shown}." if (shown := shows_in(first.parameter)) else "")
         )
-    said += [where_poor(found), the_trial(found), *_in_whom(found)]
+    said += [_where_bad(found), the_trial(found), *_in_whom(found)]
     if found.prices:
         said.append(
             f"Cost is {found.prices}, in the currency of these prices, not discounted; nothing else is counted."
@@ -145,19 +145,19 @@ def _worth_of(found: Design, trial: NextTrial) -> str:
     )
 
 
-def where_poor(found: Design) -> str:
+def _where_bad(found: Design) -> str:
     """Whether the choice holds where things go badly, in a sentence; none where nothing else is on the front."""
     if len(found.robustness) < 2:
         return ""
-    best = max(found.robustness, key=lambda r: found.asked.aim.sign * r.poor)
-    worst = max(found.robustness, key=lambda r: found.asked.aim.sign * r.worst)
     assert found.chosen
-    said = []
-    for r, where in ((best, "in clinics that see little of the drug's response"), (worst, "in the worst worlds")):
-        same = r.regimen == found.chosen.number
-        said.append(f"{where} {'it is still the best' if same else f'{found.space.regimens[r.regimen]} is better'}")
-    first, second = said
-    return f"Of those on the front, {first}, and {second}."
+    others = {}
+    for where, by in (("in clinics where the drug does little", "little"), ("in bad worlds", "bad")):
+        best = max(found.robustness, key=lambda r: found.asked.aim.sign * getattr(r, by))
+        others[where] = None if best.regimen == found.chosen.number else found.space.regimens[best.regimen]
+    if not any(others.values()):
+        return f"Of those on the front it is also the best {' and '.join(others)}."
+    said = (f"{where} {other or 'it'} does best" for where, other in others.items())
+    return f"Of those on the front, {', and '.join(said)}."
 
 
 def _in_whom(found: Design) -> list[str]:
