@@ -67,6 +67,13 @@ def test_a_changed_protocol_is_for_research_only_and_says_what_was_changed():
     assert "induction, spacing twice a week → once a week" in made.summary
 
 
+def test_a_titration_and_a_taper_are_said_by_their_doses():
+    made = changed(TRD, {"phases/0/titration": "0.3 mg/kg + 0.4 mg/kg", "phases/1/dose taper": "0.4 mg/kg"})
+    assert made.summary is not None
+    assert "induction, titration none → first 0.3 mg/kg, 0.4 mg/kg" in made.summary
+    assert "maintenance, dose taper none → last 0.4 mg/kg" in made.summary
+
+
 def test_a_rule_that_was_moved_no_longer_counts_as_verified():
     slider = next(s for s in sliders(load("spravato-trd-84")) if s.label.startswith("ESK-TRD-3"))
     made = changed(load("spravato-trd-84"), {slider.id: "40 %"})
