@@ -4,6 +4,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from euthymia.course.outcomes import SCALES
 from euthymia.design.aims import (
@@ -130,9 +132,26 @@ def test_what_is_asked_by_default_has_a_meaning_in_the_illness(illness):
 def test_limits_are_read_as_written():
     chance = limit("P(highest SBP above 180 mmHg) < 1 %")
     assert (chance.measure, chance.comparison, chance.value, chance.chance) == ("highest SBP", "above", 180.0, 0.01)
+    for same in (
+        "P(highest SBP above 180 mmHg in any session) < 1 %",
+        "P(SBP above 180 mmHg in any session) below 1%",
+        "p( highest SBP > 180 mmHg ) ≤ 1 percent",
+        "P(highest SBP>180mmHg)<1%",
+    ):
+        assert limit(same)[1:] == chance[1:], same
+    assert limit("cumulative ketamine at most 2 g")[1:] == limit("cumulative ketamine <= 2000 mg")[1:]
     assert limit("cumulative ketamine at most 2 g").value == 2000.0
+    assert limit("sessions at most 30").value == limit("sessions at most 30 sessions").value == 30.0
     assert limit("visits at most 30").value == 30.0
     assert limit("days in remission at least 100 days").chance is None
+
+
+@given(st.text(max_size=40) | st.text("P()<>= highestSBPabove180mmHg%.", max_size=40))
+def test_no_text_breaks_the_reader_of_limits(text):
+    try:
+        assert limit(text).measure in MEASURES
+    except UserError as error:
+        assert "\n" not in str(error).replace(text, "")
 
 
 @pytest.mark.parametrize(
@@ -144,6 +163,14 @@ def test_limits_are_read_as_written():
         ("highest SBP above 180", "has no unit"),
         ("P(highest SBP above 180 mmHg) < 0 %", "between 0 and 100"),
         ("P(highest SBP above 180 kg) < 1 %", "pressure"),
+        ("P(highest SBP above 180 mmHg) < 0.01", "is not a limit on a chance"),
+        ("P(highest SBP above 180 mmHg) > 1 %", "how seldom something must happen"),
+        ("P(highest SBP above 180 mmHg) < 1.2.3 %", "is not a limit on a chance"),
+        ("P(highest SBP above 180 mmHg < 1 %", "is not a limit on a chance"),
+        ("P(visits above 30 in any session) < 5 %", "not a measure of a session"),
+        ("P(pulse above 180 mmHg in any session) < 5 %", "'pulse' is not a measure"),
+        ("P() < 1 %", "is not a limit"),
+        ("visits at most 1.2.3", "not a number of visits"),
     ],
 )
 def test_bad_limits_are_one_sentence(text, said):

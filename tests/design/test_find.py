@@ -1,10 +1,16 @@
 """A whole search, small: from the question to files and page."""
 
+import dataclasses
+import re
+import shlex
+import sys
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
 
-from euthymia import evidence
+from euthymia import cli, evidence
 from euthymia.course.ruled import follow_rules
 from euthymia.design.courses import Courses
 from euthymia.design.find import find
@@ -12,9 +18,9 @@ from euthymia.design.worlds import worlds
 from euthymia.errors import UserError
 from euthymia.patient import draw
 from euthymia.protocol import load
-from euthymia.report.design import answer, page
+from euthymia.report.design import page
+from euthymia.report.design_words import answer, what_now
 from euthymia.trial.plan import load_plan
-from euthymia.trial.run import run
 
 PROTOCOL = "ketamine-iv-maintenance"
 VARY = ["dose=0.25, 0.5, 0.75 mg/kg"]
@@ -87,17 +93,48 @@ def test_everything_is_written_and_the_winner_can_be_loaded(found, tmp_path):
     assert made.drug and found.chosen and str(made.drug.dose) == found.chosen.chosen["dose"]
 
 
-def test_the_trial_it_asks_for_is_carried_out_as_it_stands_wherever_its_folder_lies(found, tmp_path, monkeypatch):
+def test_the_trial_it_asks_for_finds_its_protocols_wherever_its_folder_lies(found, tmp_path, monkeypatch):
     found.save(tmp_path / "design")
     (tmp_path / "design").rename(tmp_path / "moved")
     monkeypatch.chdir("/")
     file = tmp_path / "moved" / f"{PROTOCOL}-trial.yaml"
     plan = load_plan(file)
     assert plan.patients == found.next_trial.patients and [a.arm for a in plan.arms] == ["found regimen", "runner-up"]
-    file.write_text(file.read_text().replace(f"patients: {plan.patients}", "patients: 24"))
-    table = run(load_plan(file), 2, 1).power()
-    assert table["endpoint"].to_list() == [f"remission at {found.next_trial.week} weeks", table["endpoint"][1]]
-    assert table["estimate"].is_finite().all()
+    assert [load(a.protocol).status for a in plan.arms] == ["research only", "research only"]
+
+
+def test_every_command_that_is_named_at_the_end_works_as_it_stands(tmp_path, monkeypatch, capsys):
+    def euthymia(*words: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["euthymia", *words])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        assert stop.value.code == 0, (words, capsys.readouterr().err)
+        return capsys.readouterr().out
+
+    monkeypatch.chdir(tmp_path)
+    size = ("--patients", "100", "--draws", "2", "--weeks", "2")
+    said = euthymia("design", PROTOCOL, "--vary", "dose=0.25, 0.5, 0.75 mg/kg", *size, "--out", "my search")
+    commands = [shlex.split(line) for line in said.splitlines() if line.strip().startswith("euthymia ")]
+    assert [c[1:3] for c in commands] == [
+        ["simulate", f"my search/{PROTOCOL}-found.yaml"], ["protocols", "diff"], ["trial", "run"], ["trial", "power"]
+    ]  # fmt: skip
+    trial = Path(commands[2][3])
+    trial.write_text(re.sub("^patients: .*", "patients: 24", trial.read_text(), flags=re.MULTILINE))
+    for command in commands:
+        smaller = {commands[0][5]: "40", commands[3][-1]: "2"}  # virtual patients, and trials
+        told = euthymia(*(smaller.get(word, word) for word in command[1:]))
+        assert f"{PROTOCOL}-found" in told or "found regimen - usual regimen" in told
+
+
+def test_where_the_usual_regimen_is_itself_the_best_it_says_so_and_compares_it_with_the_runner_up(found):
+    assert found.usual == found.chosen.number
+    assert "the usual regimen is itself the best" in " ".join(answer(found))
+    assert [command.split()[1:3] for _, command in what_now(found)] == [
+        ["simulate", f"{PROTOCOL}-found.yaml"], ["trial", "run"], ["trial", "power"]
+    ]  # fmt: skip
+    other = dataclasses.replace(found, usual=None)
+    assert "is not among the regimens" in " ".join(answer(other))
+    assert f"{PROTOCOL}-usual.yaml {PROTOCOL}-found.yaml" in what_now(other)[1][1]
 
 
 def test_people_like_one_patient_and_prices_go_through_the_whole_search(tmp_path):

@@ -10,6 +10,7 @@ from euthymia.design.search import Asked, Part, choice, search
 from euthymia.design.space import space
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL, of_illness, worlds
 from euthymia.protocol import load
+from euthymia.trial.plan import load_plan
 
 IV = load("ketamine-iv-maintenance")
 PATIENTS, DRAWS, WEEKS = 200, 8, 12
@@ -65,9 +66,12 @@ def test_a_score_as_the_aim_is_compared_by_its_change():
     assert trial.expected[0] - trial.expected[1] == pytest.approx(-20 / 4, abs=0.3)
 
 
-def test_no_difference_gives_the_largest_trial_and_says_so():
+def test_no_difference_gives_the_largest_trial_and_says_so(tmp_path):
     trial = asked_for("dose=0.25, 0.5 mg/kg", [0, 0.01], usual=0)
     assert trial and trial.capped
+    file = tmp_path / "trial.yaml"
+    file.write_text(trial.plan("as-large-as-can-be", IV, (IV.name, "ketamine-iv-apa"), "Asked for."))
+    assert load_plan(file).patients == trial.patients
 
 
 def test_rules_alone_are_nothing_a_trial_by_calendar_could_compare():

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from euthymia.design.space import searched, space
 from euthymia.errors import UserError
-from euthymia.protocol import load, loads
+from euthymia.protocol import load, loads, schedule
+from euthymia.protocol.calendar import HOURS_PER_WEEK
+from euthymia.protocol.changes import differences
 from euthymia.protocol.loader import fingerprint
 from euthymia.protocol.writer import to_yaml
 
@@ -98,6 +100,88 @@ def test_a_taper_gives_the_dose_that_was_given_last():
     titrated = load("ketamine-sc-titrated")
     made = space(titrated, ["taper=2"]).regimens[0].protocol
     assert made.dose_in(made.phases[-1], 1) == titrated.dose_in(titrated.phases[-1], 99)
+
+
+def doses_given(protocol, weeks: float = 26) -> list[float | None]:
+    """Of every session that the calendar plans: mg/kg, or mg of a device."""
+    planned = schedule(protocol, HOURS_PER_WEEK * weeks).administrations
+    return [a.dose_mg_per_kg or a.dose_mg for a in planned]
+
+
+def only(protocol, *vary: str):
+    (regimen,) = space(protocol, vary).regimens
+    assert fingerprint(loads(to_yaml(regimen.protocol))) == fingerprint(regimen.protocol)
+    return regimen.protocol
+
+
+def test_a_titration_gives_its_doses_one_a_session_and_then_the_full_one():
+    made = only(IV, "titration=0.25 + 0.4 mg/kg", "dose=0.75 mg/kg")
+    assert doses_given(made) == [0.25, 0.4, *[0.75] * (len(doses_given(IV)) - 2)]
+    assert doses_given(only(load("spravato-trd-56"), "titration=28 mg"), 4)[:3] == [28, 56, 56]
+    assert fingerprint(only(IV, "titration=none", "dose taper=none")) == fingerprint(IV)
+
+
+def test_a_dose_taper_ends_the_course_with_its_doses_or_goes_on_with_the_last():
+    ends, down = load("ketamine-iv-twice-weekly"), "dose taper=0.4 + 0.25 mg/kg"
+    assert doses_given(only(ends, down)) == [*[0.5] * 6, 0.4, 0.25]
+    assert doses_given(only(ends, down, "titration=0.2 mg/kg")) == [0.2, *[0.5] * 5, 0.4, 0.25]
+    assert doses_given(only(ends, down, "taper=2")) == [*[0.5] * 12, 0.4, 0.25]
+    assert doses_given(only(IV, down))[:12] == [*[0.5] * 8, 0.4, 0.25, 0.25, 0.25]
+
+
+def test_the_difference_is_said_dose_by_dose():
+    said = {(c.what, c.after) for c in differences(IV, only(IV, "titration=0.25 mg/kg", "dose taper=0.4 mg/kg"))}
+    assert said == {
+        ("phase induction, dose by session", "0.25 mg/kg, 0.5 mg/kg"),
+        ("phase maintenance, dose by session", "0.4 mg/kg"),
+    }
+
+
+STEPS = st.lists(st.sampled_from(["0.1", "0.2", "0.25", "0.3", "0.4", "0.5", "0.75"]), min_size=1, max_size=5)
+
+
+@given(STEPS.map(sorted) | STEPS, STEPS.map(lambda x: sorted(x, reverse=True)) | STEPS)
+def test_a_course_rises_to_its_full_dose_and_falls_from_it_or_is_refused(up, down):
+    ends = load("ketamine-iv-twice-weekly")
+    rises, falls = [*map(float, up), 0.5], [0.5, *map(float, down)]
+    sound = rises == sorted(rises) and rises[0] < 0.5 and falls == sorted(falls, reverse=True) and falls[-1] < 0.5
+    full = 8 - len(up) - sum(d != "0.5" for d in down)
+    vary = f"titration={' + '.join(up)} mg/kg", f"dose taper={' + '.join(down)} mg/kg"
+    try:
+        doses = doses_given(only(ends, *vary))
+    except UserError:
+        assert not sound or full < 2
+        return
+    assert sound and len(doses) == 8 and doses[: len(up)] == rises[:-1] and doses[8 - len(down) :] == falls[1:]
+
+
+def test_a_rule_that_would_raise_a_low_dose_is_left_out_or_the_steps_are_refused():
+    found = space(APA, ["dose taper=0.25, 0.4 mg/kg", "KET-8-DOWN=on, off"])
+    assert [tuple(r.chosen.values()) for r in found.regimens] == [
+        ("0.25 mg/kg", "off"), ("0.4 mg/kg", "on"), ("0.4 mg/kg", "off")
+    ]  # fmt: skip
+    ((_, why),) = found.refused
+    assert why.startswith("KET-8-DOWN gives 0.4 mg/kg where the dose of maintenance steps through 0.25 mg/kg")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "vary", "said"),
+    [
+        (IV, "titration=0.5 mg/kg", "does not rise to the full dose of 0.5 mg/kg"),
+        (IV, "titration=0.4 + 0.3 mg/kg", "does not rise"),
+        (IV, "dose taper=0.3 + 0.4 mg/kg", "does not fall from the full dose of 0.5 mg/kg"),
+        (IV, "titration=20 mg", "must be in mg/kg too"),
+        (IV, "titration=0.3", "has no unit"),
+        (IV, "dose taper=fast", "is not a number with a unit"),
+        (load("spravato-trd-56"), "titration=30 mg", "28 mg"),
+        (load("ketamine-iv-single"), "titration=0.3 mg/kg", "has no 'titration' to vary"),
+        (load("spravato-trd-84"), "titration=28 mg", "has no 'titration' to vary"),  # it lists its doses
+    ],
+)
+def test_a_titration_or_taper_that_cannot_be_is_refused_in_one_sentence(protocol, vary, said):
+    with pytest.raises(UserError) as error:
+        space(protocol, [vary])
+    assert said in str(error.value) and "\n" not in str(error.value)
 
 
 def test_what_the_safety_bounds_refuse_is_kept_apart_with_the_reason():

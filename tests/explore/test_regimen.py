@@ -2,10 +2,11 @@
 
 import pytest
 
-from euthymia.design.knobs import TAPER
+from euthymia.design.tapers import DOSE_TAPER, TAPER, TITRATION
 from euthymia.errors import UserError
 from euthymia.explore.regimen import changed, document_text, sliders
 from euthymia.protocol import catalogue, load, loads
+from euthymia.protocol.loader import fingerprint
 
 TRD = load("ketamine-iv-trd")
 
@@ -32,9 +33,11 @@ def test_each_number_moves_alone_and_is_read_back_as_it_was_set(name):
         except UserError:
             continue  # beyond what a document may order; the next test has such
         found = {s.id: s.own for s in sliders(again)}
-        expected = {s.id: s.own for s in sliders(protocol) if s.knob.name != TAPER}
-        if slider.knob.name == TAPER:
-            assert found.items() >= expected.items() and len(again.phases) > len(protocol.phases)
+        over_sessions = (TITRATION, TAPER, DOSE_TAPER)  # which become phases, and doses of single sessions
+        expected = {s.id: s.own for s in sliders(protocol) if s.knob.name not in over_sessions}
+        if slider.knob.name in over_sessions:
+            assert found.items() >= expected.items() and fingerprint(again) != fingerprint(protocol)
+            assert [p.name for p in again.phases if p.dose_by_session] or len(again.phases) > len(protocol.phases)
         else:
             assert {id: own for id, own in found.items() if id in expected} == expected | {slider.id: text}
 
@@ -62,6 +65,13 @@ def test_a_changed_protocol_is_for_research_only_and_says_what_was_changed():
     assert made.summary is not None
     assert "dose 0.5 mg/kg → 0.6 mg/kg" in made.summary
     assert "induction, spacing twice a week → once a week" in made.summary
+
+
+def test_a_titration_and_a_taper_are_said_by_their_doses():
+    made = changed(TRD, {"phases/0/titration": "0.3 mg/kg + 0.4 mg/kg", "phases/1/dose taper": "0.4 mg/kg"})
+    assert made.summary is not None
+    assert "induction, titration none → first 0.3 mg/kg, 0.4 mg/kg" in made.summary
+    assert "maintenance, dose taper none → last 0.4 mg/kg" in made.summary
 
 
 def test_a_rule_that_was_moved_no_longer_counts_as_verified():

@@ -5,7 +5,9 @@ import pytest
 from samples import made_up_design
 from seen import DESKTOP, Seen
 
-from euthymia.report.design import answer, explored, page, subgroup_rows, tried_rows
+from euthymia.report.design import explored, page
+from euthymia.report.design_tables import robust_rows, subgroup_rows, tried_rows
+from euthymia.report.design_words import answer
 
 MARKS = ".whole .layer_1_marks path"
 
@@ -84,6 +86,10 @@ def test_what_to_find_out_in_whom_and_what_no_study_tried_is_said(found):
     assert f"A trial of it against the usual one ({trial.against})" in said
     assert f"{trial.endpoint} at week {trial.week}" in said and f"{trial.patients:,} patients" in said
     assert "Extrapolation: 27 sessions planned, more than in any study (12 in Singh 2016)" in said
+    robust = robust_rows(found)
+    assert len(robust.rows) == found.table()["on the front"].sum() and robust.rows[0][0] == str(found.chosen)
+    assert robust.rows[0][-1] in [f"{k} of {found.draws} worlds" for k in range(found.draws + 1)]
+    assert "it is also the best in clinics where the drug does little and in bad worlds" in said
     groups = {row[0]: row for row in subgroup_rows(found).rows}
     assert groups["65 years and over"][2] == "too few patients to say anything"
     assert groups["women"][5] in ("yes", "the same regimen", "not distinguishable")

@@ -51,7 +51,8 @@ def design(
 ) -> None:
     """Search for the regimen that does most for the aim and keeps the limits; and say how sure that is."""
     from euthymia.design.find import find
-    from euthymia.report.design import answer, front_text
+    from euthymia.report.design_tables import front_text
+    from euthymia.report.design_words import answer, what_now
 
     started = time.perf_counter()
     check_writable(out)
@@ -79,7 +80,7 @@ def design(
         )
     print("\n\n".join((*answer(found), front_text(found, SHOWN), DISCLAIMER)))
     folder = found.save(out)
-    trial = next((name for name in found.documents() if name.endswith("-trial.yaml")), None)
-    if trial:
-        print(f"\nThe trial that would tell: euthymia trial power {folder / trial}")
+    print("\nWhat now:")
+    for said, command in what_now(found, folder):
+        print(f"  {said}:\n    {command}")
     print(f"\nPage:  {found.report(out / 'index.html')}\nData:  {folder}/   {time.perf_counter() - started:.1f} s")

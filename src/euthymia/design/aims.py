@@ -1,7 +1,7 @@
 """What a regimen is for and what it costs: measures of a course, the aim, and the limits it must keep.
 
 A measure is one number per virtual patient. The aim is its mean over patients, and so are most limits; a limit on a
-chance, `P(highest SBP above 180 mmHg) < 1 %`, counts the patients in whom it happens.
+chance, `P(highest SBP above 180 mmHg in any session) < 1 %`, counts the patients in whom it happens.
 """
 
 from __future__ import annotations
@@ -315,8 +315,12 @@ class Limit(NamedTuple):
 
 
 COMPARISONS = ("above", "at least", "below", "at most")
-CHANCE = re.compile(r"P\(\s*(.+?)\s*\)\s*<\s*([0-9.]+)\s*%")
-BARE = ("days", "visits", "episodes", "cost")
+SIGNS = {">=": "at least", "≥": "at least", "<=": "at most", "≤": "at most", ">": "above", "<": "below"}
+CHANCE = re.compile(r"[Pp]\((.*)\)\s*(<=?|≤|below|at most)\s*([0-9]+(?:\.[0-9]+)?)\s*(?:%|percent|per cent)")
+ANY_SESSION = " in any session"
+HIGHEST = "highest "
+"""Of any session: how the names of such measures begin."""
+BARE = ("days", "visits", "sessions", "episodes", "cost")
 
 
 def measures(illness: str) -> dict[str, Measure]:
@@ -348,26 +352,38 @@ def aim(text: str, better: Literal["more", "less"], illness: str = "depression")
 
 
 def limit(text: str, illness: str = "depression") -> Limit:
-    """A limit, as "cumulative ketamine at most 2000 mg" or "P(highest SBP above 180 mmHg) < 1 %". Raises UserError."""
+    """A limit, as "cumulative ketamine at most 2000 mg" or "P(highest SBP above 180 mmHg in any session) < 1 %"; signs
+    such as < stand for words. Raises UserError."""
     chance = CHANCE.fullmatch(text.strip())
-    inner, share = (chance[1], float(chance[2]) / 100) if chance else (text.strip(), None)
+    if not chance and re.match(r"[Pp]\s*\(", text.strip()):
+        raise UserError(
+            f'"{text}" is not a limit on a chance; write how seldom something must happen, in %, as '
+            '"P(highest SBP above 180 mmHg in any session) < 1 %".'
+        )
+    inner, share = (chance[1].strip(), float(chance[3]) / 100) if chance else (text.strip(), None)
     if share is not None and not 0 < share < 1:
         raise UserError(f'"{text}": the chance must lie between 0 and 100 %.')
+    of_session, inner = inner.endswith(ANY_SESSION), inner.removesuffix(ANY_SESSION)
+    for sign, word in SIGNS.items():
+        inner = re.sub(rf"\s*{sign}\s*", f" {word} ", inner)
     for comparison in COMPARISONS:
         name, found, value = inner.partition(f" {comparison} ")
         if found:
             name = name.strip()
+            name = HIGHEST + name if of_session and HIGHEST + name in MEASURES else name
+            if of_session and name in MEASURES and not name.startswith(HIGHEST):
+                raise UserError(f'"{text}": {name!r} is not a measure of a session; leave out "{ANY_SESSION.strip()}".')
             check_measure(name, illness, f'"{text}": ')
             return Limit(text.strip(), name, comparison, _value(text, MEASURES[name].kind, value.strip()), share)
     raise UserError(
         f'"{text}" is not a limit; write it as "cumulative ketamine at most 2000 mg" or '
-        '"P(highest SBP above 180 mmHg) < 1 %".'
+        '"P(highest SBP above 180 mmHg in any session) < 1 %".'
     )
 
 
 def _value(text: str, kind: str, value: str) -> float:
     if kind in BARE:
-        match = re.fullmatch(rf"([0-9.]+)\s*(?:{kind}|{kind.removesuffix('s')})?", value)
+        match = re.fullmatch(rf"([0-9]+(?:\.[0-9]+)?)\s*(?:{kind}|{kind.removesuffix('s')})?", value)
         if not match:
             raise UserError(f'"{text}": "{value}" is not a number of {kind}.')
         return float(match[1])

@@ -35,12 +35,13 @@ from euthymia.design.extrapolation import Beyond, beyond
 from euthymia.design.next_trial import NextTrial, next_trial
 from euthymia.design.patient import known as known_of
 from euthymia.design.patient import people_like
+from euthymia.design.robustness import Robust, robustness
 from euthymia.design.scout import GENERATION
 from euthymia.design.scout import scout as scouted
 from euthymia.design.search import FEWEST, Asked, Choice, Part, Race, Values, choice, nearest, search
 from euthymia.design.space import Regimen, Space, space
 from euthymia.design.subgroups import Subgroup, subgroups
-from euthymia.design.worlds import levels, of_illness, worlds
+from euthymia.design.worlds import DRUG_LEVEL, levels, of_illness, worlds
 from euthymia.errors import UserError
 from euthymia.patient import draw
 from euthymia.patient.population import Patients, between_episodes, illness_of
@@ -92,6 +93,13 @@ class Design:
     def subgroups(self) -> tuple[Subgroup, ...]:
         """Which regimen is best in whom."""
         return subgroups(self.race, self.choice, self.people, self.provenance.seed)
+
+    @cached_property
+    def robustness(self) -> tuple[Robust, ...]:
+        """How the regimens of the front do where things go badly, the best on average first."""
+        on = self.choice.left[self.choice.front].tolist()
+        level = levels(self.draws, self.provenance.seed)[DRUG_LEVEL]
+        return tuple(sorted(robustness(self.race, on, level), key=lambda r: -self.asked.aim.sign * r.mean))
 
     @cached_property
     def next_trial(self) -> NextTrial | None:
@@ -158,19 +166,19 @@ class Design:
         return to_yaml(Protocol.model_validate(made))
 
     def documents(self) -> dict[str, str]:
-        """By name of the file: the regimen that was found as a protocol, and where there is a trial to be made of it
-        the protocol of its rival and the trial."""
+        """By name of the file: the regimen that was found as a protocol, the usual one where that is another, and where
+        there is a trial to be made the protocol of the rival and the trial."""
         if not self.chosen:
             return {}
         stem = self.protocol.name[:40].rstrip("-.")
         found, trial = f"{stem}-found", self.next_trial
         texts = {f"{found}.yaml": self.winner(found)}
+        if self.usual != self.chosen.number:
+            texts[f"{stem}-usual.yaml"] = to_yaml(self.protocol)
         if trial:
             other = f"{stem}-{trial.rival.replace(' ', '-').removesuffix('-regimen')}"
-            usual = trial.rival == "usual regimen"
-            texts[f"{other}.yaml"] = (
-                to_yaml(self.protocol) if usual else self._as_document(trial.against, other, "Runner-up")
-            )
+            if trial.rival == "runner-up":
+                texts[f"{other}.yaml"] = self._as_document(trial.against, other, "Runner-up")
             about = (
                 f"From a search over {len(self.space.regimens)} regimens of {self.protocol.name} for "
                 f"{self.asked.aim.measure} over {self.weeks} weeks."

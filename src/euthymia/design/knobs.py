@@ -6,12 +6,14 @@ A value is put into the document, and the document goes through the checks of a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from euthymia.design import tapers
+from euthymia.design.tapers import DOSE_TAPER, NONE, TAPER, TITRATION, mean_gap_h
 from euthymia.errors import UserError
 from euthymia.protocol import words
 from euthymia.protocol.bounds import HEAVY_KG, LIGHT_KG, bound
@@ -33,9 +35,8 @@ WEEKS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 26, 32, 36, 40, 44, 48, 52)
 MOST_SESSIONS = 24
 LIMITS = {"SBP": (120, 200, 5), "DBP": (70, 120, 5), "MADRS": (4, 40, 2), "MADRS improvement": (5, 75, 5)}
 """Of a measure: from, to, step."""
-TAPER = "taper"
-WIDER = ("1 week", "2 weeks", "4 weeks")
-"""Spacings through which a taper goes, as far as they are wider than that of the last phase."""
+MOST_STEPPED = 3
+"""Doses below the full one through which a slider steps."""
 TAPER_SESSIONS = (0, 2, 3, 4, 6, 8, 12)
 LONGEST = 60
 """Characters of a value as it is written."""
@@ -45,11 +46,11 @@ UNITS_WRITTEN = {"percent": "%", "point": "points", "session": "sessions", "even
 class Knob(NamedTuple):
     """Something of a protocol that can be varied.
 
-    name: what it is called; kind: of quantity (`KINDS`), or "number", "week", "rhythm", "choice"; path: where in the
-    document it stands; now: as it is written there, of a limit without its comparison; values: the choices of a choice,
-    otherwise steps at which such things are prescribed, `now` among them, which is alone where no steps are known;
-    short: the name that will do where one phase alone has such a thing; guards: whether it says how safely somebody is
-    treated, which is not for a search to decide.
+    name: what it is called; kind: of quantity (`KINDS`), or "number", "week", "rhythm", "doses" (in turn, one a
+    session), "choice"; path: where in the document it stands; now: as it is written there, of a limit without its
+    comparison; values: the choices of a choice, otherwise steps at which such things are prescribed, `now` among them,
+    which is alone where no steps are known; short: the name that will do where one phase alone has such a thing;
+    guards: whether it says how safely somebody is treated, which is not for a search to decide.
     """
 
     name: str
@@ -103,8 +104,16 @@ def _of_phases(protocol: Protocol, document: dict[str, Any]) -> Iterator[Knob]:
         own = knob.name.removeprefix(f"{protocol.phases[int(knob.path[1])].name} ")
         alone = sum(other.path[2:] == knob.path[2:] for other in found) == 1 and knob.kind != "dose"
         yield knob._replace(short=own if alone else "")
-    if document["phases"] and _wider(document["phases"][-1]):
-        yield Knob(TAPER, "number", ("phases", len(document["phases"])), "0", tuple(map(str, TAPER_SESSIONS)))
+    phases, drug = document["phases"], protocol.drug
+    if phases and tapers.wider(phases[-1]):
+        yield Knob(TAPER, "number", ("phases", len(phases)), "0", tuple(map(str, TAPER_SESSIONS)))
+    for name, k, possible in (
+        (TITRATION, 0, tapers.titrates(phases)),
+        (DOSE_TAPER, len(phases) - 1, tapers.tapers_dose(phases)),
+    ):
+        full = (protocol.phases[k].dose or (drug and drug.dose)) if possible else None
+        if drug and full and len(values := _stepped(protocol, drug, full, falls=name == DOSE_TAPER)) > 1:
+            yield Knob(name, "doses", ("phases", k, name), NONE, values)
 
 
 def _of_phase(protocol: Protocol, document: dict[str, Any], k: int) -> Iterator[Knob]:
@@ -186,6 +195,15 @@ def _doses(protocol: Protocol, drug: Drug, own: Quantity) -> tuple[str, ...]:
     return _in_steps("dose", str(own), [round(step * k, 6) for k in range(1, int(most / step + 1e-9) + 1)])
 
 
+def _stepped(protocol: Protocol, drug: Drug, full: Quantity, falls: bool) -> tuple[str, ...]:
+    """Ways to or from the full dose: none, one session at a lower dose, and through the nearest lower ones."""
+    doses = _doses(protocol, drug, full)
+    lower = doses[: doses.index(str(full))]
+    ways = [(dose,) for dose in reversed(lower)]
+    ways += [lower[-n:] for n in range(2, MOST_STEPPED + 1) if n <= len(lower)]
+    return NONE, *(" + ".join(reversed(way) if falls else way) for way in ways)
+
+
 def _most(status: str, drug: Drug, unit: str) -> float:
     by_weight = bound("dose by weight at most", status, drug.compound, drug.route)
     fixed = bound("dose at most", status, drug.compound, drug.route)
@@ -197,15 +215,11 @@ def _most(status: str, drug: Drug, unit: str) -> float:
 def _rhythms(now: str) -> tuple[str, ...]:
     gaps = {x: _hours(x) for x in RHYTHMS}
     others = [x for x, hours in gaps.items() if hours != _hours(now)]
-    return tuple(sorted([*others, now], key=_mean_gap_h))
+    return tuple(sorted([*others, now], key=mean_gap_h))
 
 
 def _hours(rhythm: str) -> list[float]:
     return [parse(gap, "duration").value for gap in rhythm.split("+")]
-
-
-def _mean_gap_h(rhythm: str) -> float:
-    return sum(_hours(rhythm)) / len(_hours(rhythm))
 
 
 def _limits(measure: words.Measured, now: str) -> tuple[str, ...]:
@@ -213,14 +227,6 @@ def _limits(measure: words.Measured, now: str) -> tuple[str, ...]:
         return (now,)
     low, high, step = LIMITS[measure]
     return _in_steps(words.MEASURES[measure], now, map(float, range(low, high + 1, step)))
-
-
-def _wider(last: Mapping[str, Any]) -> tuple[str, ...]:
-    """Spacings of a taper after the last phase; none where it widens by a rule or is a single dose."""
-    if "every" not in last or "widen to" in last:
-        return ()
-    own = _mean_gap_h(" + ".join(last["every"]))
-    return tuple(gap for gap in WIDER if _mean_gap_h(gap) > own)
 
 
 # --- a value, and the document with it --------------------------------------------------------------------------------
@@ -234,16 +240,16 @@ def quantity(knob: Knob, text: str) -> Quantity:
             said = f'"{text}" is not a number of sessions; allowed: whole numbers from {least}'
             raise UserError(f"{knob.name}: {said}.")
         return Quantity(text, float(text), "")
-    kind = "duration" if knob.kind in ("week", "rhythm") else knob.kind
+    kind = {"week": "duration", "rhythm": "duration", "doses": "dose"}.get(knob.kind, knob.kind)
     of_course = re.fullmatch(r"week ([0-9]{1,3})", text) if knob.kind == "week" else None
     try:
         found = parse(f"{of_course[1]} weeks" if of_course else text, kind)
     except ValueError as error:
         raise UserError(f"{knob.name}: {error}.") from None
     if kind == "dose":
-        unit = parse(knob.now, "dose").unit
+        unit = parse(next(value for value in knob.values if value != NONE).split(" + ")[0], "dose").unit
         if found.unit != unit:
-            raise UserError(f"{knob.name}: the protocol gives {knob.now}; {text} must be in {unit} too.")
+            raise UserError(f"{knob.name}: the protocol doses in {unit}; {text} must be in {unit} too.")
     if knob.kind == "week" and (found.value % 168 > 1e-9 or found.value <= 0):
         raise UserError(f"{knob.name}: {text} is not a number of whole weeks.")
     return found
@@ -257,8 +263,11 @@ def written(knob: Knob, text: str) -> str:
         if text not in knob.values:
             raise UserError(f"{knob.name}: {text!r} is not a choice; allowed: {', '.join(knob.values)}.")
         return text
-    if knob.kind == "rhythm":
-        return " + ".join(_quantity(quantity(knob, gap.strip()).value, "hour") for gap in text.split("+"))
+    if knob.kind == "doses" and text == NONE:
+        return NONE
+    if knob.kind in ("rhythm", "doses"):
+        in_turn = [quantity(knob, item) for item in with_units(text.split("+"))]
+        return " + ".join(_quantity(one.value, one.unit) for one in in_turn)
     found = quantity(knob, text)
     return written_as(knob, found.value, found.unit)
 
@@ -280,20 +289,40 @@ def _quantity(value: float, unit: str) -> str:
     return f"{value:g} {UNITS_WRITTEN.get(unit, unit)}"
 
 
+def with_units(items: Sequence[str]) -> list[str]:
+    """Each with the unit of the last, where it has none of its own."""
+    last = next((item for item in reversed(items) if item.strip() != NONE), "")
+    unit = re.sub(r"^.*?[0-9.]+\s*(?=[^0-9]*$)", "", last).strip()
+    return [item.strip() if re.search(r"[a-zA-Z%]", item) else f"{item.strip()} {unit}".strip() for item in items]
+
+
+LAST = {
+    TITRATION: tapers.titrate,
+    TAPER: lambda document, value: tapers.taper(document, int(value)),
+    DOSE_TAPER: tapers.taper_dose,
+}
+"""What goes by the rest of the document, in this order: a titration by the full dose, a taper by the last phase."""
+
+
 def with_values(document: Mapping[str, Any], values: Iterable[tuple[Knob, str]]) -> dict[str, Any]:
-    """A copy of the document with these values, each as `written`. Raises UserError for a taper that cannot be."""
+    """A copy of the document with these values, each as `written`. Raises UserError for a titration or a taper that
+    cannot be."""
     made = deepcopy(dict(document))
     gone: list[Path] = []
-    # what the last phase becomes, the taper goes on from
-    for knob, value in sorted(values, key=lambda pair: pair[0].name == TAPER):
+    stepped, order = False, list(LAST)
+    for knob, value in sorted(values, key=lambda pair: order.index(pair[0].name) if pair[0].name in order else -1):
         if knob.values == ("on", "off"):
             gone += [knob.path] if value == "off" else []
-        elif knob.name == TAPER:
-            _taper(made["phases"], int(value))
+        elif knob.name in LAST:
+            if value != NONE:
+                LAST[knob.name](made, value)
+                stepped |= knob.kind == "doses"
         else:
             _put(made, knob, value)
     for path in sorted(gone, key=lambda p: -int(p[-1])):  # the last first, so that the others keep their places
         del at(made, path[:-1])[path[-1]]
+    if stepped and (problem := tapers.undone(made)):
+        raise UserError(problem)
     return made
 
 
@@ -309,25 +338,6 @@ def _put(document: dict[str, Any], knob: Knob, value: str) -> None:
         place[key] = f"{comparison(place[key])} {value}"
     else:
         place[key] = int(value) if knob.kind == "number" else value
-
-
-def _taper(phases: list[dict[str, Any]], sessions: int) -> None:
-    """So many sessions at each of the wider spacings after the last phase. One that would go on for good has so many
-    sessions itself, and the widest spacing goes on."""
-    last = phases[-1]
-    wider = _wider(last)
-    if not sessions:
-        return
-    if not wider:
-        raise UserError(f"no taper is wider than sessions of {last['name']} every {' + '.join(last['every'])}.")
-    goes_on = "doses" not in last and "until" not in last
-    kept = {key: last[key] for key in ("dose", "drug") if key in last}
-    if "dose by session" in last:
-        kept["dose"] = last["dose by session"][-1]
-    phases += [{"name": f"taper every {gap}", "doses": sessions, "every": [gap], **kept} for gap in wider]
-    if goes_on:
-        last["doses"] = sessions
-        del phases[-1]["doses"]
 
 
 def checked(document: Mapping[str, Any]) -> Protocol:

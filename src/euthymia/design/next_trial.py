@@ -14,7 +14,7 @@ from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
 from euthymia.patient.population import illness_of
 from euthymia.protocol import Protocol, schedule
 from euthymia.protocol.calendar import HOURS_PER_WEEK
-from euthymia.trial.plan import MAX_PATIENTS
+from euthymia.trial.plan import MAX_PATIENTS, MAX_SITES
 
 POWER, ALPHA = 0.8, 0.05
 """By which the number of patients is worked out, two-sided."""
@@ -100,7 +100,7 @@ class NextTrial:
         from, in a sentence."""
         visits = ", ".join(["0 h", *(_weeks(w) for w in VISIT_WEEKS if w < self.week), _weeks(self.week)])
         at, design = _weeks(self.week), protocol.design
-        sites = 1 if design.sites == "one" else max(2, round(self.patients / PER_SITE))
+        sites = 1 if design.sites == "one" else min(max(2, round(self.patients / PER_SITE)), MAX_SITES)
         illness = illness_of(protocol.population)
         other = _shown_by_share(illness) if self.endpoint == "change" else "change"
         note = (

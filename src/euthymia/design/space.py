@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
-from euthymia.design.knobs import Knob, checked, document_of, knobs, quantity, with_values, written, written_as
+from euthymia.design.knobs import (
+    Knob,
+    checked,
+    document_of,
+    knobs,
+    quantity,
+    with_units,
+    with_values,
+    written,
+    written_as,
+)
+from euthymia.design.tapers import NONE
 from euthymia.errors import UserError
 from euthymia.protocol.document import Protocol
 from euthymia.protocol.rules import near
@@ -61,7 +72,7 @@ def varied(protocol: Protocol, text: str) -> tuple[Knob, tuple[str, ...]]:
     if knob.kind != "choice" and ".." in values:
         return knob, _range(knob, values)
     given = values.split(",")
-    given = [item.strip() for item in given] if knob.kind == "choice" else _with_units(given)
+    given = [item.strip() for item in given] if knob.kind == "choice" else with_units(given)
     found = tuple(written(knob, item) for item in given)
     again = next((x for k, x in enumerate(found) if x in found[:k]), None)
     if again is not None:
@@ -69,17 +80,11 @@ def varied(protocol: Protocol, text: str) -> tuple[Knob, tuple[str, ...]]:
     return knob, found
 
 
-def _with_units(items: Sequence[str]) -> list[str]:
-    """Each with the unit of the last, where it has none of its own."""
-    unit = re.sub(r"^.*?[0-9.]+\s*(?=[^0-9]*$)", "", items[-1]).strip()
-    return [item.strip() if re.search(r"[a-zA-Z%]", item) else f"{item.strip()} {unit}".strip() for item in items]
-
-
 def _range(knob: Knob, values: str) -> tuple[str, ...]:
     match = re.fullmatch(r"(.+?)\.\.(.+?)(?:\s+in\s+([0-9]+))?", values)
     if not match:
         raise UserError(f'{knob.name}: "{values}" is not a range; write "0.25..1.0 mg/kg" or "0.25..1.0 mg/kg in 4".')
-    low, high = (quantity(knob, item) for item in _with_units([match[1], match[2]]))
+    low, high = (quantity(knob, item) for item in with_units([match[1], match[2]]))
     if low.value > high.value:
         raise UserError(f"{knob.name}: {values} is empty; write the lower end first.")
     if match[3] and not 2 <= int(match[3]) <= 100:
@@ -96,7 +101,7 @@ def _steps(knob: Knob, low: float, high: float, count: int | None) -> list[float
     if count is None and knob.kind == "number":
         return whole
     if count is None and len(knob.values) > 1:
-        prescribed = [quantity(knob, text).value for text in knob.values if "+" not in text]
+        prescribed = [quantity(knob, text).value for text in knob.values if "+" not in text and text != NONE]
         return [low, *(x for x in prescribed if low < x < high), high]
     n = count or EVENLY
     if whole:

@@ -9,7 +9,6 @@ from typing import Any
 
 from euthymia.design.knobs import (
     LONGEST,
-    TAPER,
     Knob,
     at,
     checked,
@@ -19,6 +18,7 @@ from euthymia.design.knobs import (
     with_values,
     written,
 )
+from euthymia.design.tapers import DOSE_TAPER, NONE, TAPER, TITRATION
 from euthymia.errors import UserError
 from euthymia.protocol import Protocol, catalogue, to_yaml
 
@@ -81,6 +81,8 @@ class Slider:
         """A value of it in words."""
         if self.knob.name == TAPER:
             return "none" if text == "0" else f"{text} sessions each"
+        if self.knob.kind == "doses" and text != NONE:
+            return f"{'first' if self.knob.name == TITRATION else 'last'} {text.replace(' + ', ', ')}"
         if self.knob.kind not in ("rhythm", "duration"):
             return text
         rhythm = written(self.knob, text)
@@ -109,7 +111,7 @@ def _words(knob: Knob, document: dict[str, Any]) -> tuple[str, str]:
     if knob.name == TAPER:
         return document["phases"][-1]["name"], "then a taper by wider spacings"
     phase, key = document["phases"][knob.path[1]], knob.path[-1]
-    label = LABELS.get(str(key), "dose")
+    label = key if key in (TITRATION, DOSE_TAPER) else LABELS.get(str(key), "dose")
     if isinstance(key, int):
         listed = phase["dose by session"]
         lasts = key == len(listed) - 1 and phase.get("doses") != len(listed)

@@ -22,7 +22,7 @@ from euthymia.protocol.words import Population
 from euthymia.trial.document import Illness, Times
 from euthymia.trial.reading import beside, read_document
 
-MAX_PATIENTS = 20_000
+MAX_PATIENTS, MAX_SITES = 20_000, 1000
 MINUTE_H = 1 / 60
 
 Score = Annotated[Quantity, Written("score")]
@@ -213,7 +213,7 @@ class Plan(Entry):
     type: Type
     inclusion: Annotated[tuple[When, ...], BeforeValidator(_conditions)] = ()
     patients: int
-    number_of_sites: Annotated[int, Field(ge=1, le=1000)] = 1
+    number_of_sites: Annotated[int, Field(ge=1, le=MAX_SITES)] = 1
     randomisation: Randomisation = Randomisation()
     arms: tuple[PlannedArm, ...]
     lead_in: LeadIn | None = None
