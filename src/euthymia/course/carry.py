@@ -161,9 +161,8 @@ class ByMaps:
     def advance(
         self, who: np.ndarray, day: np.ndarray, days: np.ndarray, since_d: np.ndarray, dose: Dose | None
     ) -> dict[str, np.ndarray]:
-        """As `Carrier.advance`; without a dose there is nothing to do."""
-        if dose is None:
-            return {}
+        """As `Carrier.advance`, of those who are given a dose: the days without one follow from the last map."""
+        assert dose is not None
         n, before = len(self.last_d), self.seen[:, who]
         gap_d = np.minimum(day - self.last_d[who], WHOLE_GAP_D)
         peaks = np.empty((len(WATCHED), len(who)))

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -120,9 +121,9 @@ def _relative(illness: str, variants: Variants) -> Relative:
     return ratios
 
 
-def _setting(
-    plan: Plan, calendar: Schedule, variants: Variants, absorption: Mapping[str, float], illness: str
-) -> Setting:
+def uncertain_fields(calendar: Schedule, variants: Variants, illness: str) -> dict[str, Any]:
+    """The fields of `Setting` that hold uncertain numbers (`setting.UNCERTAIN`), as the evidence has them now: as
+    arrays, so that another design needs no new compilation."""
     design = calendar.design
     treatments = tuple(
         (
@@ -133,12 +134,19 @@ def _setting(
         for d in calendar.daily
         if illness != "bipolar" and d.kind not in MOOD_STABILISERS
     )
+    return {
+        "background": jax.tree.map(np.asarray, Background.of(design.expectancy, design.setting == "inpatient")),
+        "multicentre": np.asarray(evidence.value("depression.multicentre_factor") if design.sites == "many" else 1.0),
+        "antidepressants": treatments,
+        "relative": jax.tree.map(np.asarray, _relative(illness, variants)),
+    }
+
+
+def _setting(
+    plan: Plan, calendar: Schedule, variants: Variants, absorption: Mapping[str, float], illness: str
+) -> Setting:
     return Setting(
-        # as arrays: another design needs no new compilation
-        background=jax.tree.map(np.asarray, Background.of(design.expectancy, design.setting == "inpatient")),
-        multicentre=np.asarray(evidence.value("depression.multicentre_factor") if design.sites == "many" else 1.0),
-        antidepressants=treatments,
-        relative=jax.tree.map(np.asarray, _relative(illness, variants)),
+        **uncertain_fields(calendar, variants, illness),
         own=jax.tree.map(np.asarray, _own(calendar, illness)),
         dose_mg=np.asarray([d.mg or 0.0 for d in plan.doses]),
         dose_mg_per_kg=np.asarray([d.mg_per_kg or 0.0 for d in plan.doses]),

@@ -92,7 +92,8 @@ class Visit(NamedTuple):
     @property
     def mg(self) -> np.ndarray:
         """Given, of whatever the session gives."""
-        return np.where(self.action == GIVE, np.nan_to_num(self.decision.dose_mg), 0.0)
+        mg = np.asarray(self.decision.dose_mg)
+        return np.where((self.action == GIVE) & ~np.isnan(mg), mg, 0.0)
 
 
 @dataclass(frozen=True)
@@ -307,8 +308,9 @@ class _Group:
 
     def _wait(self, alike: list[np.ndarray]) -> None:
         """Patients, alike within each of these, go on to their next visit, or as far as the engine goes."""
-        who = np.concatenate([np.pad(some, (0, -len(some) % self.ruled.batch), mode="edge") for some in alike])
-        self.carrier.advance(who, self.day[who], self._days_until_due(who), self._since_d(who), None)
+        if not self.batches.whole:  # maps know the days without a dose already
+            who = np.concatenate([np.pad(some, (0, -len(some) % self.ruled.batch), mode="edge") for some in alike])
+            self.carrier.advance(who, self.day[who], self._days_until_due(who), self._since_d(who), None)
         for who in alike:
             days = self._days_until_due(who)
             if self.ruled.kinds:

@@ -18,6 +18,7 @@ from euthymia.course.between import Kind
 from euthymia.course.ruled import prepared
 from euthymia.course.session_map import Store
 from euthymia.course.setting import Setting
+from euthymia.course.simulate import uncertain_fields
 from euthymia.course.variants import Variants
 from euthymia.course.visits import Found, Ruled, Visit
 from euthymia.design.aims import CURVES, MEASURES, Lived
@@ -25,7 +26,8 @@ from euthymia.design.search import Part, Values
 from euthymia.design.worlds import World
 from euthymia.illness.bipolar import POLES
 from euthymia.patient.population import Patients, illness_of
-from euthymia.protocol import Protocol
+from euthymia.protocol import Protocol, schedule
+from euthymia.protocol.calendar import HOURS_PER_WEEK
 from euthymia.protocol.decide import GIVE
 
 HIGH_MMHG = 180.0
@@ -117,13 +119,15 @@ class Courses:
 
     def _prepared(self, protocol: Protocol, worlds: Sequence[World], patients: int) -> tuple[Ruled, Setting]:
         """A course under rules, and its setting with what is uncertain for each patient of each world."""
-        several = []
+        calendar = schedule(protocol, HOURS_PER_WEEK * self.weeks)
+        with evidence.assume(worlds[0]):
+            ruled, _ = prepared(protocol, self.people.population, 7 * self.weeks, Variants(), calendar)
+        of_worlds = []
         for world in worlds:
             with evidence.assume(world):
-                several.append(prepared(protocol, self.people.population, 7 * self.weeks, Variants())[0])
-        of_worlds = [ruled.setting.uncertain() for ruled in several]
+                of_worlds.append(uncertain_fields(calendar, Variants(), self.illness))
         each = jax.tree.map(lambda *x: _each(x, patients), *of_worlds)
-        return several[0], replace(several[0].setting, **each)
+        return ruled, replace(ruled.setting, **each)
 
 
 def _one_after_the_other(parts: Sequence[Lived]) -> Lived:
