@@ -5,12 +5,14 @@ import pytest
 
 from euthymia import evidence
 from euthymia.design.aims import CURVES, ILLNESSES, aim
+from euthymia.design.find import find
 from euthymia.design.next_trial import next_trial, shows_in
 from euthymia.design.search import Asked, Part, choice, search
 from euthymia.design.space import space
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL, of_illness, worlds
 from euthymia.protocol import load
 from euthymia.trial.plan import load_plan
+from euthymia.trial.run import power
 
 IV = load("ketamine-iv-maintenance")
 PATIENTS, DRAWS, WEEKS = 200, 8, 12
@@ -74,8 +76,21 @@ def test_no_difference_gives_the_largest_trial_and_says_so(tmp_path):
     assert load_plan(file).patients == trial.patients
 
 
-def test_rules_alone_are_nothing_a_trial_by_calendar_could_compare():
-    assert asked_for("CAN-2=on, off", [0, 10], usual=0) is None
+def test_regimens_that_differ_by_a_rule_alone_are_compared():
+    trial = asked_for("CAN-2=on, off", [0, 10], usual=0)
+    assert trial and str(trial.found) == "CAN-2 off" and trial.rival == "usual regimen"
+
+
+def test_the_trial_finds_what_the_search_saw(tmp_path):
+    """Without rules, where nobody stops for want of response, the difference would be twice as large."""
+    asked = ["maintenance interval=3 days, 4 weeks"]
+    found = find(IV, asked, maximise="remission at the end", weeks=10, patients=300, draws=8, workers=1)
+    found.save(tmp_path)
+    said = found.next_trial
+    plan = load_plan(tmp_path / f"{IV.name}-trial.yaml")
+    tried = power(plan, replicates=40).row(0, named=True)
+    assert said and (tried["endpoint"], said.week) == ("remission at 10 weeks", 10)
+    assert 100 * tried["estimate"] == pytest.approx(said.expected[0] - said.expected[1], abs=4)
 
 
 @pytest.mark.parametrize("illness", ILLNESSES)

@@ -304,7 +304,6 @@ def under_rules(
     ruled, warnings = prepared(protocol, people.population, horizon_d, variants, calendar)
     ruled = replace(ruled, batch=batch)
     n, parts, gone_d = len(people), [], 0
-    group_of = max(BATCH, GROUP // ruled.a_day // BATCH * BATCH)
 
     def gone(days: int) -> None:
         nonlocal gone_d
@@ -313,8 +312,8 @@ def under_rules(
             progress(gone_d // horizon_d, n)
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for start in range(0, n, group_of):
-            group = people.take(start, min(start + group_of, n))
+        for rows in groups(ruled, n):
+            group = people.take(rows.start, rows.stop)
             parts.append(followed(ruled.run(group, pool, gone), group, protocol))
     width = max((x.shape[1] for f in parts for x in f.sessions.values()), default=0)
     found = Followed(
@@ -324,6 +323,12 @@ def under_rules(
         pl.concat([f.ledger for f in parts]),
     )
     return found, warnings
+
+
+def groups(ruled: Ruled, patients: int) -> list[slice]:
+    """Patients who are simulated side by side."""
+    most = max(BATCH, GROUP // ruled.a_day // BATCH * BATCH)
+    return [slice(start, min(start + most, patients)) for start in range(0, patients, most)]
 
 
 def prepared(

@@ -102,8 +102,8 @@ class Ruled:
     whole course, observed at every look; adherence, pressure, misuse: of virtual patients;
     parameters: numbers of the compiled code that are not those of the evidence; batch: patients per compiled call.
 
-    The same patients can be followed in several `worlds` at once: they come once for each, and `parameters` and what is
-    uncertain of `setting` are then arrays [patients]."""
+    `parameters` and what is uncertain of `setting` may be arrays [patients], so that everybody has numbers of their
+    own. The same patients can be followed in several `worlds` at once: they come once for each."""
 
     protocol: Protocol
     kinds: tuple[Kind, ...]
@@ -239,7 +239,7 @@ class _Group:
 
     def _known(self, rows: np.ndarray) -> tuple[Packed, Setting]:
         """Of some patients, the uncertain numbers, and the setting without them."""
-        if self.ruled.worlds == 1:
+        if not any(self.packed.differ):
             return self.packed, self.bare
         if rows is not self.last_known[0]:  # the same again and again, where all are worked on at once
             self.last_known = rows, jax.tree.map(jnp.asarray, self.packed.take(rows))

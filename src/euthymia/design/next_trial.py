@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import norm
@@ -12,8 +11,7 @@ from euthymia.design.search import BEATEN_BY, Choice, Race
 from euthymia.design.space import Regimen, Space
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL
 from euthymia.patient.population import illness_of
-from euthymia.protocol import Protocol, schedule
-from euthymia.protocol.calendar import HOURS_PER_WEEK
+from euthymia.protocol import Protocol
 from euthymia.trial.plan import MAX_PATIENTS, MAX_SITES
 
 POWER, ALPHA = 0.8, 0.05
@@ -105,8 +103,8 @@ class NextTrial:
         other = _shown_by_share(illness) if self.endpoint == "change" else "change"
         note = (
             f"{about} The number of patients gives {100 * POWER:.0f} % power for the difference that the search saw, "
-            "if nobody leaves; who may enter, dropout and sites are for whoever plans the trial. Arms follow their "
-            "calendars: what rules of a protocol decide is not in it. A proposal for research; a clinician decides."
+            "if nobody leaves; who may enter, dropout and sites are for whoever plans the trial. Arms follow the rules "
+            "of their protocols, as in the search. A proposal for research; a clinician decides."
         )
         title = f"{self.found} against {self.against}"
         return "\n".join(
@@ -120,6 +118,7 @@ class NextTrial:
                 "type: parallel",
                 f"patients: {self.patients}",
                 f"number of sites: {sites}",
+                "follow rules: yes",
                 "randomisation: {block: 4, ratio: [1, 1]}",
                 "arms:",
                 f"  - {{arm: found regimen, protocol: {_quoted(files[0])}}}",
@@ -137,8 +136,7 @@ def next_trial(
     protocol: Protocol, space: Space, race: Race, choice: Choice, usual: int | None, weeks: int
 ) -> NextTrial | None:
     """The trial of the regimen that was found against the usual one, or against the runner-up where the usual one is
-    the winner or is not among the regimens. None where no other regimen has another calendar, so that a trial, which
-    follows calendars, could not tell them apart."""
+    the winner or is not among the regimens. None where there is no other regimen."""
     if choice.chosen is None or choice.verdict is None:
         return None
     aim = race.asked.aim
@@ -146,17 +144,8 @@ def next_trial(
     beaten.sort(key=lambda k: -aim.sign * race.means(aim.measure, [k]).mean())
     rivals = [("usual regimen", usual)] if usual is not None else []
     rivals += [("runner-up", k) for k in (*choice.able[np.argsort(-choice.verdict.mean)].tolist(), *beaten)]
-    mine = _calendar(space.regimens[choice.chosen].protocol, weeks)
-    for rival, k in rivals:
-        if k != choice.chosen and _calendar(space.regimens[k].protocol, weeks) != mine:
-            return _against(space, race, choice.chosen, k, rival, weeks)
-    return None
-
-
-def _calendar(protocol: Protocol, weeks: int) -> tuple[Any, ...]:
-    planned = schedule(protocol, HOURS_PER_WEEK * weeks)
-    return [(a.time_h, a.compound, a.route, a.dose_mg, a.dose_mg_per_kg, a.cap_mg, a.duration_h)
-            for a in planned.administrations], planned.daily, planned.exposures_h  # fmt: skip
+    others = [(rival, k) for rival, k in rivals if k != choice.chosen]
+    return _against(space, race, choice.chosen, others[0][1], others[0][0], weeks) if others else None
 
 
 def _against(space: Space, race: Race, chosen: int, other: int, rival: str, weeks: int) -> NextTrial:

@@ -8,6 +8,7 @@ b, c: early and slow levels set by the design; n: the illness's own course over 
 c_i: the patient's own readiness. Design moves response rates more than the dose does, so it is never assumed silently.
 """
 
+from dataclasses import replace
 from math import log
 
 import equinox as eqx
@@ -67,6 +68,11 @@ class Background(eqx.Module):
             slow=v(SLOW[expectancy]) + (v("slow_inpatient") if inpatient else 0.0),
             **{name: v(name) for name in SHARED},
         )
+
+    def of_study(self, level: Array) -> "Background":
+        """In a study where all of it is so many times as large. level: one, or of each patient."""
+        scaled = ("early", "slow", "session_amplitude", "natural")
+        return replace(self, **{name: level * getattr(self, name) for name in scaled})
 
     def level(self, time_h: Array, hours_since_session: Array) -> Array:
         """Level at `time_h` for a patient of typical readiness.

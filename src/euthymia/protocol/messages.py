@@ -24,6 +24,8 @@ def sentence(detail: Any) -> str:
         return f"{shown} is not one of the words allowed: {detail['ctx']['expected']}"
     if kind.startswith(("int_", "float_")):
         return f"{shown} is not a whole number" if kind.startswith("int") else f"{shown} is not a number"
+    if kind.startswith("bool"):
+        return f"{shown} is neither yes nor no"
     if kind == "string_pattern_mismatch":
         return f"{shown} does not have the form {detail['ctx']['pattern']}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):

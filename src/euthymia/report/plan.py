@@ -43,6 +43,7 @@ def facts(plan: Plan) -> list[tuple[str, str]]:
         ("Randomisation", _randomisation(plan)),
         ("What patients expect", f"{EXPECTANCY.get(plan.design.expectancy, plan.design.expectancy)}"),
         ("Setting", f"{plan.design.setting}s{f'; {plan.design.note}' if plan.design.note else ''}"),
+        ("Sessions", _sessions(plan)),
         ("Visits", _visits(plan)),
         ("Dropout", _dropout(plan)),
         ("Unblinding", _unblinding(plan)),
@@ -63,6 +64,12 @@ def facts(plan: Plan) -> list[tuple[str, str]]:
     if plan.adaptive:
         said.append(("Looks before the end", _adaptive(plan)))
     return [(term, f"{text[0].upper()}{text[1:].rstrip('.')}.") for term, text in said]
+
+
+def _sessions(plan: Plan) -> str:
+    if plan.follow_rules:
+        return "given, held or stopped by the rules of each arm's protocol; who is given no more is rated on"
+    return "as planned for each arm, whatever a rule of its protocol would say"
 
 
 def given(plan: Plan, arm: PlannedArm) -> str:

@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 
 from euthymia import evidence
+from euthymia.course.ruled import prepared
 from euthymia.course.simulate import prepare
 from euthymia.course.variants import Variants
+from euthymia.course.visits import Ruled
 from euthymia.patient.population import illness_of
 from euthymia.patient.random import normals
-from euthymia.protocol.calendar import Schedule
-from euthymia.trial.calendars import calendars, lead_in_calendar
+from euthymia.protocol import Protocol
+from euthymia.protocol.calendar import HOURS_PER_DAY, Schedule
+from euthymia.trial.calendars import calendars, lead_in_calendar, ruled
 from euthymia.trial.plan import Plan, Published, first_times
 
 REPLICATES = 10_000
@@ -41,12 +44,13 @@ class Block:
     """Some replicates of a planned trial in a row, from number `first`, with all that it takes to carry them out: a
     worker elsewhere reads no document.
 
-    given: the calendar of every arm or sequence; lead_in: of a randomised withdrawal; published: of every arm known by
-    its rates.
+    given: the calendar of every arm or sequence; ruled: by arm, the protocol whose rules are followed instead; lead_in:
+    of a randomised withdrawal; published: of every arm known by its rates.
     """
 
     plan: Plan
     given: tuple[Schedule, ...]
+    ruled: tuple[Protocol | None, ...]
     lead_in: Schedule | None
     published: tuple[Published | None, ...]
     seed: int
@@ -73,9 +77,10 @@ def blocks(plan: Plan, replicates: int, seed: int, no_effect: bool, study_levels
     """A run cut into blocks; no replicate's numbers depend on where."""
     size = max(1, int(BLOCK / (plan.patients * (3 if plan.lead_in else 1))))
     given, lead_in = calendars(plan, no_effect), lead_in_calendar(plan) if plan.lead_in else None
+    rules = ruled(plan, no_effect)
     published = tuple((plan.arms[plan.control] if no_effect else arm).published for arm in plan.arms)
     return [
-        Block(plan, given, lead_in, published, seed, study_levels, first, min(size, replicates - first))
+        Block(plan, given, rules, lead_in, published, seed, study_levels, first, min(size, replicates - first))
         for first in range(0, replicates, size)
     ]
 
@@ -127,4 +132,14 @@ class Bench:
                 replace(calendar, horizon_h=float(times[-1])), times, Variants(), level=MESH_LEVEL, illness=illness
             )
             self.prepared[key] = setting, timing, times, np.searchsorted(times, time_h)
+        return self.prepared[key]
+
+    def ruled(self, arm: int) -> Ruled:
+        """The course of an arm under the rules of its protocol."""
+        key = "rules", arm
+        if key not in self.prepared:
+            protocol, calendar = self.block.ruled[arm], self.block.given[arm]
+            assert protocol
+            days = round(self.times[-1] / HOURS_PER_DAY)
+            self.prepared[key] = prepared(protocol, self.plan.population, days, Variants(), calendar)[0]
         return self.prepared[key]

@@ -5,19 +5,52 @@ from dataclasses import replace
 import numpy as np
 
 from euthymia.course.plan import make_plan
+from euthymia.course.readings import unsimulated
 from euthymia.course.simulate import beyond_evidence
+from euthymia.patient.population import illness_of
 from euthymia.protocol import load, schedule
 from euthymia.protocol.calendar import Administration, DailyTreatment, Schedule
+from euthymia.protocol.document import Drug, Protocol
 from euthymia.protocol.words import INERT
 from euthymia.trial.plan import Plan, PlannedArm
+
+
+def _inert(route: str) -> str:
+    return "placebo spray" if route == "intranasal device" else "saline"
 
 
 def _sham(a: Administration) -> Administration:
     """The session without its drug."""
     if a.compound in INERT:
         return a
-    compound = "placebo spray" if a.route == "intranasal device" else "saline"
-    return replace(a, compound=compound, dose_mg=None, dose_mg_per_kg=None, cap_mg=None)
+    return replace(a, compound=_inert(a.route), dose_mg=None, dose_mg_per_kg=None, cap_mg=None)
+
+
+def _sham_of(protocol: Protocol) -> Protocol:
+    """The protocol with the same rules for sessions without their drug."""
+
+    def without(drug: Drug | None) -> Drug | None:
+        if drug is None or drug.compound in INERT:
+            return drug
+        return drug.model_copy(update={"compound": _inert(drug.route)})  # its doses stay, as those of a blinded syringe
+
+    phases = tuple(phase.model_copy(update={"drug": without(phase.drug)}) for phase in protocol.phases)
+    return protocol.model_copy(update={"drug": without(protocol.drug), "phases": phases})
+
+
+def ruled(plan: Plan, no_effect: bool = False) -> tuple[Protocol | None, ...]:
+    """By arm, the protocol whose rules say what is given; None where it is its calendar, as nothing is given in
+    sessions, or the arm is known by its rates, or the trial does not follow rules."""
+    found = []
+    for arm in _arms(plan, no_effect):
+        name = arm.protocol or arm.sham_of
+        protocol = load(name) if plan.follow_rules and name else None
+        found.append(_sham_of(protocol) if protocol and arm.sham_of else protocol)
+    return tuple(protocol if protocol and protocol.phases else None for protocol in found)
+
+
+def _arms(plan: Plan, no_effect: bool) -> list[PlannedArm]:
+    return [plan.arms[plan.control]] * len(plan.arms) if no_effect else list(plan.arms)
 
 
 def _own(plan: Plan, arm: PlannedArm, horizon_h: float) -> Schedule:
@@ -59,7 +92,7 @@ def calendars(plan: Plan, no_effect: bool = False) -> tuple[Schedule, ...]:
     From the first day to the last visit, so a randomised withdrawal starts with its lead-in. no_effect: every arm is
     given what the comparator is.
     """
-    arms = [plan.arms[plan.control]] * len(plan.arms) if no_effect else list(plan.arms)
+    arms = _arms(plan, no_effect)
     if plan.periods:
         length = plan.periods.length.value
         starts = (0.0, length + plan.periods.washout.value)
@@ -90,17 +123,19 @@ def calendars(plan: Plan, no_effect: bool = False) -> tuple[Schedule, ...]:
 def warnings(plan: Plan, no_effect: bool = False) -> dict[str, tuple[str, ...]]:
     """By arm, where there are any: what guidelines say against its protocol, and what of its course no human data
     support, in words."""
-    arms = [plan.arms[plan.control]] * len(plan.arms) if no_effect else list(plan.arms)
+    arms = _arms(plan, no_effect)
     if plan.periods:
         given = tuple(_own(plan, arm, plan.periods.length.value) for arm in arms)
     else:
         given = calendars(plan, no_effect)
     found = {}
-    for named, arm, calendar in zip(plan.arms, arms, given, strict=True):
+    for named, arm, calendar, protocol in zip(plan.arms, arms, given, ruled(plan, no_effect), strict=True):
         name = plan.lead_in.protocol if plan.lead_in else arm.protocol
         said = [f"{w.warning} ({w.rule})" for w in load(name).warnings] if name else []
         said += make_plan(calendar.administrations, np.array([0.0, calendar.horizon_h])).warnings
         said += beyond_evidence(calendar, plan.population)
+        if protocol:
+            said += unsimulated(protocol, illness_of(plan.population))
         if said:
             found[named.arm] = tuple(said)
     return found

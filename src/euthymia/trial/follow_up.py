@@ -1,6 +1,7 @@
 """What is seen of patients in an arm of a planned trial: ratings and episodes, until they leave."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ from scipy.special import betaincinv, ndtr, ndtri
 from euthymia import evidence
 from euthymia.course.batch import BATCH, run_batch
 from euthymia.course.outcomes import daily_poles, new_episodes
+from euthymia.course.ruled import groups
 from euthymia.illness.bipolar import POLES
 from euthymia.protocol.calendar import HOURS_PER_DAY, HOURS_PER_WEEK, Schedule
 from euthymia.trial.block import Bench, normal
@@ -42,7 +44,7 @@ def _true(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c
         begins = np.full((len(POLES), BATCH), np.inf)
         if bench.plan.has_episodes:
             x = daily_poles(looked_h, {f"{pole} pole": np.asarray(values[f"{pole} pole"]).T for pole in POLES})
-            begins = np.nan_to_num([new_episodes(pole, x[pole], since)[1] - since for pole in POLES], nan=np.inf)
+            begins = _first_episodes(x, since)
         parts = np.stack([np.asarray(values[p])[rows] for p in scale.parts])
         return tuple(np.moveaxis(np.asarray(x), -1, 0)[: n - start] for x in (parts, felt, begins))
 
@@ -54,6 +56,31 @@ def _true(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c
     entry = np.asarray(getattr(c.people, scale.entry))[:, None]
     named = dict(zip(scale.parts, np.moveaxis(parts, 1, 0), strict=True))
     return Followed(scale.scores(entry, named, of_drug, of_background), begins)
+
+
+def _under_rules(bench: Bench, arm: int, time_h: Sequence[float], c: Cohort) -> Followed:
+    """The same where the rules of the arm's protocol decide what is given, in whole days."""
+    ruled, scale = bench.ruled(arm), bench.plan.scale
+    days = np.round(np.asarray(time_h) / HOURS_PER_DAY).astype(int)
+    only = (scale.name, *(f"{pole} pole" for pole in POLES if bench.plan.has_episodes))
+    scores, begins = np.empty((len(c), len(days))), np.full((len(c), len(POLES)), np.inf)
+    for rows in groups(ruled, len(c)):
+        of_drug, of_background = bench.levels[:, c.replicate[rows]]
+        setting = replace(ruled.setting, background=ruled.setting.background.of_study(of_background))
+        parameters = {"depression.gain": of_drug * evidence.value("depression.gain")}
+        own = replace(ruled, setting=setting, parameters=parameters)
+        people = c.people.take(rows.start, rows.stop)
+        values = own.run(people, bench.pool, only=only, told=lambda visit: None).values
+        scores[rows] = values[scale.name][:, days]
+        if bench.plan.has_episodes:
+            begins[rows] = _first_episodes({pole: values[f"{pole} pole"].T for pole in POLES}, 0.0).T
+    return Followed(scores, begins)
+
+
+def _first_episodes(daily: dict[str, np.ndarray], since_d: float) -> np.ndarray:
+    """By pole, days from then until the first new episode begins; infinite where none does. [poles, patients]."""
+    found = [new_episodes(pole, daily[pole], since_d)[1] - since_d for pole in POLES]
+    return np.nan_to_num(found, nan=np.inf)
 
 
 def _belief(bench: Bench, calendar: Schedule, time_h: Sequence[float], felt: np.ndarray) -> np.ndarray:
@@ -101,8 +128,11 @@ def _published(bench: Bench, known: Published, c: Cohort) -> np.ndarray:
 
 
 def followed(bench: Bench, key: Any, calendar: Schedule, time_h: Sequence[float], c: Cohort) -> Followed:
-    """Ratings and episodes of a course, before anybody leaves."""
-    true = _true(bench, key, calendar, time_h, c)
+    """Ratings and episodes of a calendar, before anybody leaves."""
+    return _rated(bench, _true(bench, key, calendar, time_h, c), time_h, c)
+
+
+def _rated(bench: Bench, true: Followed, time_h: Sequence[float], c: Cohort) -> Followed:
     who = np.asarray(c.people.index)
     return true._replace(scores=rated(bench, true.scores, time_h, who, c.site, c.replicate, bench.plan.scale))
 
@@ -137,6 +167,9 @@ def by_arm(bench: Bench, c: Cohort, arm: np.ndarray) -> Followed:
         known = bench.block.published[a]
         if len(rows) and known:
             scores[rows], published[rows] = _published(bench, known, c.pick(rows)), True
+        elif len(rows) and bench.block.ruled[a]:
+            some = c.pick(rows)
+            scores[rows], begins[rows] = _rated(bench, _under_rules(bench, a, times, some), times, some)
         elif len(rows):
             scores[rows], begins[rows] = followed(bench, given.index(calendar), calendar, times, c.pick(rows))
     scores[:, 0] = c.baseline

@@ -202,6 +202,10 @@ class Plan(Entry):
     unblinding: by which share the response that is not the drug's is more in those who believe they were given the
     drug, because a session since randomisation (or in this period) brought dissociation they would report, and less in
     all others. Assumed: no trial has measured it.
+
+    follow rules: arms that have sessions are given them as the rules of their protocol decide, visit by visit, as in
+    `follow_rules`, by what a clinic would rate without the errors of sites and raters; by default as planned. Patients
+    whose sessions end are rated on.
     """
 
     trial: ProtocolId
@@ -222,6 +226,7 @@ class Plan(Entry):
     relapse: Relapse | None = None
     dropout: Dropout | None = None
     unblinding: Percent | None = None
+    follow_rules: bool = False
     ratings: Ratings = Ratings()
     endpoints: Annotated[tuple[PlannedEndpoint, ...], Field(min_length=1)]
     alpha: Percent = Quantity("5 %", 5.0, "percent")

@@ -19,10 +19,11 @@ import polars as pl
 from euthymia.course.result import evidence_hash, release
 from euthymia.course.store import Parts
 from euthymia.errors import UserError
+from euthymia.protocol import fingerprint
 from euthymia.trial import stored
 from euthymia.trial.analysis import COLUMNS, Outcomes, analyse
 from euthymia.trial.block import BLOCK, MAX_RATINGS, REPLICATES, Block, blocks
-from euthymia.trial.calendars import calendars, lead_in_calendar
+from euthymia.trial.calendars import calendars, lead_in_calendar, ruled
 from euthymia.trial.enrolment import enrol
 from euthymia.trial.plan import MAX_PATIENTS, Plan, first_times
 from euthymia.trial.result import TrialResult
@@ -37,6 +38,7 @@ def identity(plan: Plan, replicates: int, seed: int, no_effect: bool, study_leve
         "trial": plan.trial,
         "plan": sha256(json.dumps(content, sort_keys=True).encode()).hexdigest(),
         "given": sha256(repr(given).encode()).hexdigest(),
+        "rules": [protocol and fingerprint(protocol) for protocol in ruled(plan, no_effect)],
         "replicates": replicates,
         "patients of a part": BLOCK,
         "seed": seed,

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
+from euthymia.course.ruled import check
 from euthymia.course.simulate import MAXIMUM_WEEKS
 from euthymia.errors import UserError
 from euthymia.patient.population import between_episodes, illness_of
-from euthymia.protocol import load
-from euthymia.protocol.calendar import HOURS_PER_WEEK
+from euthymia.protocol import Protocol, load, schedule
+from euthymia.protocol.calendar import HOURS_PER_DAY, HOURS_PER_WEEK
 from euthymia.protocol.reader import Path as Place
 from euthymia.protocol.rules import When, near
 from euthymia.protocol.safety import Problem
@@ -296,6 +297,40 @@ def _adaptive_problems(plan: Plan) -> Iterator[Problem]:
         yield place, "an adaptive trial needs a primary endpoint of change, response or remission"
 
 
+def _rules_problems(plan: Plan) -> Iterator[Problem]:
+    if not plan.follow_rules:
+        return
+    place: Place = ("follow rules",)
+    if plan.type != "parallel":
+        yield place, f"only the arms of a parallel trial can follow rules, not those of a {plan.type}"
+        return
+    if plan.unblinding:
+        yield ("unblinding",), "what patients believe cannot be followed together with rules; leave this out"
+    within = [t for t in plan.visits if abs(t - HOURS_PER_DAY * round(t / HOURS_PER_DAY)) > MINUTE_H / 2]
+    if within:
+        yield ("visits",), f"rules are followed day by day; {within[0]:g} h is no whole number of days"
+    sessions = False
+    for k, arm in enumerate(plan.arms):
+        name = arm.protocol or arm.sham_of
+        if name is None or (protocol := _known(name)) is None or not protocol.phases:
+            continue
+        sessions = True
+        try:
+            check(protocol, schedule(protocol, plan.visits[-1]))
+        except UserError as error:
+            yield ("arms", k, "protocol" if arm.protocol else "sham of"), str(error).rstrip(".")
+    if not sessions:
+        yield place, "no arm has sessions at which a rule could decide; leave this out"
+
+
+def _known(name: str) -> Protocol | None:
+    """The protocol, unless it is unsound, which is said of its arm."""
+    try:
+        return load(name)
+    except UserError:
+        return None
+
+
 _CHECKS = (
     _illness_problems,
     _arm_problems,
@@ -305,4 +340,5 @@ _CHECKS = (
     _endpoint_problems,
     _dropout_problems,
     _adaptive_problems,
+    _rules_problems,
 )
