@@ -24,30 +24,29 @@ from euthymia.course.between import (
     SAME_STEPS_D,
     Kind,
     Parameters,
-    filled,
     kept_in,
     looks_a_day,
     own_at_entry,
     own_onward,
     readings,
-    symptoms_by_look,
-    ups_and_downs,
 )
+from euthymia.course.by_day import symptoms_by_day
 from euthymia.course.carry import LONG_AGO_D, AtRest, ByEngine, ByMaps, Carrier, Dose
+from euthymia.course.craving import Craving
 from euthymia.course.exposures import Exposures
 from euthymia.course.readings import IMPROVED, NORMAL
 from euthymia.course.session_map import Store
-from euthymia.course.setting import UNCERTAIN, Packed, Setting, Timing, picked
+from euthymia.course.setting import UNCERTAIN, Packed, Setting, Timing
+from euthymia.course.streams import drawn
 from euthymia.course.symptoms import RATINGS
 from euthymia.course.virtual_clinic import certain, open_questions
 from euthymia.drug.compounds import COMPOUNDS
-from euthymia.harm.misuse import NEUTRAL, Misuse
+from euthymia.harm.misuse import Misuse
 from euthymia.harm.pressure import RestingPressure
 from euthymia.illness.bipolar import POLES
 from euthymia.illness.depression import DAY_H
 from euthymia.patient.adherence import Adherence
 from euthymia.patient.population import Patients, illness_of
-from euthymia.patient.random import normals
 from euthymia.protocol.chart import Chart, Place, measures_used, state
 from euthymia.protocol.decide import GIVE, QUIET, Decision, decide, during, postponed, table
 from euthymia.protocol.document import Protocol
@@ -55,21 +54,8 @@ from euthymia.protocol.document import Protocol
 ACTIONS = ("give", "hold", "stop", "missed")
 """What became of a visit: as decided, or the patient did not come."""
 MISSED = 3
-BY_DAY = (
-    "fluctuation",
-    "dissociation session",
-    "blood pressure session",
-    "resting systolic",
-    "resting diastolic",
-    "missed",
-    "liking reading",
-    "early return",
-    "misuse",
-)
 SESSIONS_IN = {f"sessions in {days} days": days for days in (7, 28)}
 """Measures that take long to count, which is only done where a rule asks."""
-OWN = ("own systolic", "own value")
-"""Random numbers by day (or session), and of the patient."""
 
 
 class Visit(NamedTuple):
@@ -146,32 +132,11 @@ class Ruled:
         visits: list[Visit] = []
         group = _Group(self, patients, pool, gone, z or self.drawn(patients, pool), store)
         group.run(told or visits.append)
-        return Found(group.values(only), visits, group.misuse_d)
+        return Found(group.values(only), visits, group.craving.misuse_d)
 
     def drawn(self, patients: Patients, pool: Executor) -> dict[str, np.ndarray]:
-        """Every random number of their courses, by stream [times, persons], and "moved", by ups and downs [times,
-        patients]: the same whatever is done to them."""
-        illness, n, days = illness_of(patients.population), len(patients) // self.worlds, np.arange(self.horizon_d + 1)
-        streams = dict.fromkeys(BY_DAY, days) | dict.fromkeys(OWN, np.zeros(1))
-        streams |= {rating.stream: self.whole.minute for rating in RATINGS[illness].values()}
-        if illness == "bipolar":
-            streams |= {f"{pole} pole": np.arange(len(self.whole.observe_h) - 1) for pole in POLES}
-
-        def of(first: int) -> dict[str, np.ndarray]:
-            people = filled(patients.take(first, min(first + BATCH, n)), BATCH)
-            found = normals(people.seed, streams, people.index, compiled=True)
-            return {name: np.asarray(found[name]) for name in streams}
-
-        def moved(first: int) -> np.ndarray:
-            rows = np.minimum(np.arange(first, first + BATCH), len(patients) - 1)
-            people = jax.tree.map(lambda x: np.asarray(x)[rows], patients)
-            daily = z["fluctuation"][:, rows % n]
-            return np.asarray(ups_and_downs(picked(self.parameters, rows), people, DAY_H * days, daily))
-
-        parts = list(pool.map(of, range(0, n, BATCH)))
-        z = {name: np.concatenate([p[name] for p in parts], axis=1)[:, :n] for name in parts[0]}
-        by_patient = np.concatenate(list(pool.map(moved, range(0, len(patients), BATCH))), axis=1)
-        return z | {"moved": by_patient[:, : len(patients)]}
+        """Every random number of their courses, as `streams.drawn`."""
+        return drawn(self.whole, self.horizon_d, self.parameters, patients, self.worlds, pool)
 
 
 class Found(NamedTuple):
@@ -228,9 +193,7 @@ class _Group:
         self.since = np.full((2, n), np.inf)  # hours since the last two sessions
         self.place = Place(*(np.full(n, getattr(Place(), f.name), float) for f in fields(Place)))
         self.cumulative_mg = np.zeros(n)
-        self.value = ruled.misuse.value(self._drawn("own value", 0, np.arange(n)))
-        self.high, self.craving, self.early_returns = np.zeros((3, n))
-        self.misuse_d = np.full(n, np.inf)
+        self.craving = Craving(ruled.misuse, self._drawn, n)
         self.last = {name: np.zeros(n) for name in ("SBP", "DBP", "CADSS")}  # highest, of the last session
         self.before: dict[str, np.ndarray] = {}
         self.baseline = {name: np.full(n, np.nan) for name in IMPROVED if name in self.ratings}
@@ -295,7 +258,7 @@ class _Group:
             dose = Dose(number, np.stack(felt), share, phase, np.asarray(visit.decision.dose)[at])
             harms = self.carrier.advance(given, self.day[given], days, self._since_d(given), dose)
             visit = self._in_session(visit, at, given, harms)
-            self._crave(given, days)
+            self.craving.until_next(given, self.day[given], days)
         self.given_on[self.day[given], given] = True
         self.cumulative_mg[who] += visit.mg
         if self.exposures:
@@ -314,7 +277,7 @@ class _Group:
         for who in alike:
             days = self._days_until_due(who)
             if self.ruled.kinds:
-                self._crave(who, days)
+                self.craving.until_next(who, self.day[who], days)
             self._pass(who, days)
 
     def _pass(self, who: np.ndarray, days: np.ndarray) -> None:
@@ -371,13 +334,11 @@ class _Group:
             self._drawn("own systolic", 0, who), self._drawn("resting systolic", day, who)
         )
         diastolic = self.ruled.pressure.diastolic(systolic, self._drawn("resting diastolic", day, who))
-        liking = self.ruled.misuse.liking(self.value[who], self.high[who], self._drawn("liking reading", day, who))
         return {
             **rated,
             "SBP": np.round(systolic),
             "DBP": np.round(diastolic),
-            "drug liking": np.where(self.place.given[who] > 0, liking, NEUTRAL),
-            "early returns": self.early_returns[who],
+            **self.craving.seen(who, day, self.place.given[who]),
         }
 
     def _chart(self, who: np.ndarray, place: Place, seen: Mapping[str, np.ndarray]) -> Chart:
@@ -452,23 +413,8 @@ class _Group:
         harms = {name: np.full(len(visit.who), np.nan) for name in found}
         for name, x in found.items():
             harms[name][at] = x
-        self._learn(who, found["peak S-ketamine"])
+        self.craving.after_session(who, found["peak S-ketamine"])
         return visit._replace(said=said, harms=harms)
-
-    def _learn(self, who: np.ndarray, s_ketamine: np.ndarray) -> None:
-        """What a session taught about the drug."""
-        misuse = self.ruled.misuse
-        self.high[who] = misuse.high(s_ketamine)
-        self.craving[who] += misuse.learnt(self.value[who], self.high[who])
-
-    def _crave(self, who: np.ndarray, days: np.ndarray) -> None:
-        """What craving brings until the next visit, and what is left of it then."""
-        misuse, day, craving, hours = self.ruled.misuse, self.day[who], self.craving[who], DAY_H * days
-        returns = ndtr(self._drawn("early return", day, who)) < misuse.chance(misuse.rate_return, craving, hours)
-        begins = ndtr(self._drawn("misuse", day, who)) < misuse.chance(misuse.rate_misuse, craving, hours)
-        self.early_returns[who] += returns
-        self.misuse_d[who] = np.where(begins, np.minimum(self.misuse_d[who], day + days), self.misuse_d[who])
-        self.craving[who] = misuse.kept(craving, hours)
 
     def _go_on(self, who: np.ndarray, days: np.ndarray) -> None:
         """The illness itself goes on, by what the brain went through."""
@@ -492,32 +438,11 @@ class _Group:
         self.batches.each(who, work, DAY_H * self.day[who].astype(float), days, ahead)
 
     def values(self, only: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """Symptoms once a day, [patients, days]: as in a course without rules, at every look, by what was given."""
-        if self.batches.whole:
-            self.batches.narrow(np.arange(self.n))
-        whole, a_day, n = self.ruled.whole, self.ruled.a_day, self.n
-        since = np.full((2, len(whole.observe_h), n), np.inf)
-        for look, gap_h in enumerate(np.diff(whole.observe_h)):
-            last = since[:, look]
-            if look % a_day == 0:
-                last = np.where(self.given_on[look // a_day], np.stack([np.zeros(n), last[0]]), last)
-            since[:, look + 1] = last + gap_h
-
-        found: dict[str, np.ndarray] = {}
-
-        def work(people: Picked, rows: np.ndarray, since: np.ndarray, brain: np.ndarray, exposed: Any, z: Any) -> None:
-            timing = replace(whole, since_session_h=since, exposed=exposed)
-            known: Any = dict(zip(kept_in(self.illness), brain.transpose(1, 0, 2), strict=True))
-            symptoms = symptoms_by_look(*self._known(rows), timing, people, z, known, only)
-            for name, x in (symptoms if only else known | symptoms).items():
-                found.setdefault(name, np.empty((n, self.ruled.horizon_d + 1)))[rows] = np.asarray(x)[::a_day].T
-
+        """What was gone through, by name, once a day, [patients, days]; only: as in `symptoms_by_day`."""
         exposed = self.exposures.marks.astype(float) if self.exposures else None
-        rated = [r.stream for scale, r in self.ratings.items() if not only or f"{scale} rated" in only]
-        streams = (*rated, *(f"{pole} pole" for pole in POLES), *(() if a_day == 1 else ("fluctuation",)))
-        drawn = {name: self.z[name][:, self.person] for name in streams if name in self.z}
-        drawn |= {"moved": self.z["moved"]} if a_day == 1 else {}
-        self.batches.each(np.arange(n), work, since, self.carrier.whole(), exposed, drawn)
+        gone_through = self.given_on, self.carrier.whole(), exposed
+        random = self.z, self.person
+        found = symptoms_by_day(self.ruled.whole, self.batches, self._known, *gone_through, *random, only)
         if self.exposures and self.ruled.protocol.exposure:
             found["exposures"] = self.exposures.by_day().T
         return found
