@@ -43,7 +43,8 @@ def walked(store: tuple[Store, int], doses: list[float], gaps_d: list[int]) -> n
     state, found, last = np.zeros((5, N)), [], WHOLE_GAP_D
     for dose, gap in zip(doses, gaps_d, strict=True):
         session = of_dose(store, dose, last)
-        state = after(mapped(session.synapses, session.others, state), store[0].fading, np.full(N, gap))
+        ahead = mapped(session.synapses, session.others, state)
+        state = after(ahead, store[0].fading, np.arange(N), np.full(N, gap))
         found.append(evidence.value("depression.functional_weight") * state[0] + state[1] + state[2])
         last = gap
     return np.array(found)

@@ -57,7 +57,8 @@ class Batches:
         if self.whole:
             at = self.slot[who]
             spread = jax.tree.map(lambda x: self._spread(at, x), arrays)
-            return [jax.tree.map(lambda x: np.asarray(x)[..., at], work(self.picked, self.among, *spread))]
+            found = jax.tree.map(np.asarray, work(self.picked, self.among, *spread))
+            return [found if len(at) == len(self.among) else jax.tree.map(lambda x: x[..., at], found)]
 
         def one(first: int) -> Any:
             at = np.minimum(np.arange(first, first + self.size), len(who) - 1)

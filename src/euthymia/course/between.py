@@ -20,6 +20,7 @@ from euthymia.course.batch import WATCHED, WIDE, Bound, bind, chain_of, session_
 from euthymia.course.batches import Picked
 from euthymia.course.engine import Segments
 from euthymia.course.exposures import hours_of_day
+from euthymia.course.session_map import DAYS, faded, left_after
 from euthymia.course.setting import BipolarSetting, Packed, PtsdSetting, Setting, Timing
 from euthymia.course.symptoms import (
     RATINGS,
@@ -336,11 +337,67 @@ def ups_and_downs(patients: Patients, time_h: Any, daily: Any) -> Array:
 
 @compiled
 def symptoms_by_look(
-    setting: Setting, timing: Timing, patients: Patients, draws: Any, brain: dict[str, Array], only: tuple[str, ...]
+    setting: Setting, timing: Timing, patients: Patients, draws: Any, given_on: Any, brain: Any, only: tuple[str, ...]
 ) -> dict[str, Array]:
-    """Of a whole course, `symptoms`; only: which of them, by default all."""
-    found = symptoms(setting, timing, patients, draws, brain)
+    """Of a whole course, `symptoms`, and what is kept of the brain; only: which of them, by default all. given_on:
+    whether there was a session, [days, patients]; brain: at every look, [looks, kept, patients]."""
+    a_day = (len(timing.observe_h) - 1) // (len(given_on) - 1)
+    given = jnp.zeros((len(timing.observe_h), given_on.shape[1]), bool).at[::a_day].set(given_on)
+
+    def look(since, at):
+        given, gap_h = at
+        return _onward_since(since, given, gap_h), since
+
+    gaps_h = jnp.diff(timing.observe_h, append=timing.observe_h[-1:])
+    since_h = lax.scan(look, _never(given_on), (given, gaps_h))[1]
+    known = {name: brain[:, k] for k, name in enumerate(kept_in(illness_of(patients.population)))}
+    timing = replace(timing, since_session_h=jnp.moveaxis(since_h, 1, 0))
+    found = known | symptoms(setting, timing, patients, draws, known)
     return {name: found[name] for name in only or found}
+
+
+@compiled
+def symptoms_between_sessions(
+    setting: Setting,
+    timing: Timing,
+    patients: Patients,
+    draws: Any,
+    given_on: Any,
+    soon_after: Any,
+    fading: Any,
+    only: tuple[str, ...],
+) -> dict[str, Array]:
+    """The same in depression, where the brain is known on the first `DAYS` days after a session, `soon_after` [days,
+    kept, patients], and fades from there at the rates `fading` of `session_map.Store`. One day after the other, as
+    whole courses of many patients would not fit where memory is fast."""
+    depression, left = Depression.from_evidence(), left_after(fading, DAY_H, jnp.exp)
+    ratings = {f"{scale} rated": (scale, rating) for scale, rating in RATINGS["depression"].items()}
+
+    def day(at, today):
+        since_h, before = at
+        given, time_h, known, z = today
+        kept = jnp.where(since_h[0] <= DAY_H * DAYS, known.astype(float), jnp.stack(faded(left, before)))
+        plastic = depression.readout(*kept)
+        values = effects(depression, setting, time_h[None], since_h[:, None], patients, plastic[None])
+        values = {name: x[0] for name, x in values.items()} | {"fluctuation": z["moved"]}
+        values = scores(setting, patients, values, {})
+        for name, (scale, rating) in ratings.items():
+            if rating.stream in z:
+                values[name] = rating.of(values[scale], z[rating.stream], patients)
+        return (_onward_since(since_h, given, DAY_H), kept), {name: values[name] for name in only}
+
+    start = _never(given_on), jnp.zeros(soon_after.shape[1:])
+    return lax.scan(day, start, (given_on, timing.observe_h, soon_after, draws))[1]
+
+
+def _never(given_on: Array) -> Array:
+    """Hours since the last two sessions of those who had none, [2, patients]."""
+    return jnp.full((2, given_on.shape[1]), jnp.inf)
+
+
+def _onward_since(since_h: Array, given: Array, gap_h: Any) -> Array:
+    """Hours since the last two sessions so much later. given: whether there was one now, [patients]."""
+    return jnp.where(given, jnp.stack([jnp.zeros_like(since_h[0]), since_h[0]]), since_h) + gap_h
 
 
 def filled(some: Patients, size: int) -> Patients:

@@ -19,11 +19,13 @@ from euthymia.course.between import (
     with_dose,
     without_dose,
 )
-from euthymia.course.session_map import DAYS, WHOLE_GAP_D, Store, after, fade_between, mapped
+from euthymia.course.session_map import BDNF, DAYS, WHOLE_GAP_D, Store, after, mapped
 from euthymia.course.setting import Setting, Timing
 from euthymia.harm.acute import AcuteHarm
 from euthymia.patient.population import Patients, illness_of
 
+NO_BDNF = 1e-9
+"""Left by the session before, which changes no score."""
 LONG_AGO_D = 10_000
 """Stands for no session before."""
 
@@ -58,9 +60,17 @@ class Carrier(Protocol):
         """The brain at every look of the course, [looks, kept, patients]."""
         ...
 
+    @property
+    def fading(self) -> np.ndarray | None:
+        """Where only the days soon after sessions are in `whole`, the rates by which it fades from there, as in
+        `session_map.Store`."""
+        ...
+
 
 class AtRest:
     """Where no drug acts. looks: of the course; kept: names of what is kept of the brain."""
+
+    fading = None
 
     def __init__(self, looks: int, kept: int, patients: int):
         self.every = np.zeros((looks, kept, patients))
@@ -82,6 +92,8 @@ class AtRest:
 
 class ByEngine:
     """Modes of the drug, states of the brain. setting, timing: of the template of a session; looks: of the course."""
+
+    fading = None
 
     def __init__(self, setting: Setting, timing: Timing, parameters: Parameters, batches: Batches, looks: int):
         self.setting, self.timing, self.parameters, self.batches = setting, timing, parameters, batches
@@ -143,8 +155,8 @@ class ByMaps:
         n = len(batches)
         self.ahead, self.last_d = np.zeros((DAYS, 5, n)), np.full(n, -LONG_AGO_D)
         self.days = days + 1
-        self.every = np.zeros((len(STATES), self.days + DAYS, n))  # a session on the last day has days beyond it
-        self.known = np.zeros(self.every.shape[1:], bool)
+        self.every = store.room(self.days + DAYS)  # a session on the last day has days beyond it
+        self.every[0] = 0.0
         self.seen = np.zeros((5, n))  # a dose is given at a visit, at which the state was asked for
         self.numbers: dict[tuple[int, float, int], int] = {}
 
@@ -155,8 +167,12 @@ class ByMaps:
 
     def whole(self) -> np.ndarray:
         """As `Carrier.whole`."""
-        fade_between(self.every, self.known, self.store.fading)
-        return np.moveaxis(self.every[:, : self.days], 0, 1)
+        return self.every[: self.days]
+
+    @property
+    def fading(self) -> np.ndarray:
+        """As `Carrier.fading`."""
+        return self.store.fading
 
     def advance(
         self, who: np.ndarray, day: np.ndarray, days: np.ndarray, since_d: np.ndarray, dose: Dose | None
@@ -168,14 +184,15 @@ class ByMaps:
         peaks = np.empty((len(WATCHED), len(who)))
         for number, at in self._alike(dose, gap_d):
             made, mine = self.store.of(number, who[at]), who[at]
-            synapses, others = (x if len(mine) == n else x.take(mine, axis=-1) for x in (made.synapses, made.others))
+            counts = made.synapses if before[BDNF, at].max() > NO_BDNF else made.synapses[:, :-1]
+            synapses, others = (x if len(mine) == n else x.take(mine, axis=-1) for x in (counts, made.others))
             self.ahead[:, :, mine] = new = mapped(synapses, others, before[:, at])
             peaks[:, at] = [made.peaks[name][mine] for name in WATCHED]
-            first = (day[at] + 1) * n + mine  # the day after, where all days are in a row
+            states, row = len(STATES), self.every.reshape(-1)
+            first = (day[at] + 1) * states * n + mine  # the day after, where days and states are in a row
             for k in range(DAYS):
-                for state in range(len(STATES)):
-                    self.every[state].reshape(-1)[first + k * n] = new[k, state]
-                self.known.reshape(-1)[first + k * n] = True
+                for state in range(states):
+                    row[first + (k * states + state) * n] = new[k, state]
         self.last_d[who] = day
         felt = np.stack([dose.number, *dose.felt])
         parts = self.batches.each(
@@ -196,7 +213,7 @@ class ByMaps:
 
     def _states(self, who: np.ndarray, day: np.ndarray) -> np.ndarray:
         """The five states of `session_map.STATES`, [states, who]."""
-        return after(self.ahead[..., who], self.store.fading[:, who], day - self.last_d[who])
+        return after(self.ahead, self.store.fading, who, day - self.last_d[who])
 
 
 @compiled

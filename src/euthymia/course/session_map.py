@@ -35,6 +35,7 @@ DAYS = 4
 WHOLE_GAP_D = 5
 """From a gap of so many days on, nothing of the drug is left that counts."""
 STATES = ("functional", "labile", "consolidated", "over_block", "bdnf")
+BDNF = STATES.index("bdnf")
 BEFORE = np.array(
     [
         (f, s, c, q, b)
@@ -151,52 +152,50 @@ def _numbers(after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def mapped(synapses: np.ndarray, others: np.ndarray, before: np.ndarray) -> np.ndarray:
     """The states of the brain on each of the `DAYS` after a session, [days, states, patients].
 
-    synapses, others: of this session, as in `Map`; before: the states before it, [states, patients].
+    synapses, others: of this session, as in `Map`, where what BDNF changes may be left out if there is none; before:
+    the states before it, [states, patients].
     """
     f, s, c, q, b = before
-    plain, by_over_block, by_bdnf = np.moveaxis(synapses, 1, 0)
-    f0, ff, s0, ss, sc, c0, cs, cc = np.moveaxis(plain + by_over_block * q + by_bdnf * b, 1, 0)
+    plain, *by_left = np.moveaxis(synapses, 1, 0)
+    for x, left in zip(by_left, (q, b), strict=False):
+        plain = plain + x * left.astype(x.dtype)
+    f0, ff, s0, ss, sc, c0, cs, cc = np.moveaxis(plain, 1, 0)
     q0, qq, b0, bq, bb = np.moveaxis(others, 1, 0)
     now = f0 + ff * f, s0 + ss * s + sc * c, c0 + cs * s + cc * c, q0 + qq * q, b0 + bq * q + bb * b
     return np.stack(now, axis=1)
 
 
-def after(ahead: np.ndarray, fading: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """The states of the brain some whole days after a session, [states, patients].
+def after(ahead: np.ndarray, fading: np.ndarray, who: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """The states of the brain of some patients some whole days after their session, [states, who].
 
-    ahead: the states on the days after it, of `mapped`; fading: as in `Store`; days: at least 1, [patients].
+    ahead: the states of all on the days after it, of `mapped`; fading: as in `Store`; days: at least 1, [who].
     """
-    now = ahead[np.clip(days, 1, DAYS) - 1, :, np.arange(len(days))].T
+    n, states = ahead.shape[2], len(STATES)
+    at = states * n * (np.clip(days, 1, DAYS) - 1) + who  # where days, states and patients are in a row
+    now = np.stack([ahead.reshape(-1).take(at + k * n) for k in range(states)])
     late = np.flatnonzero(days > DAYS)
     if len(late):
-        now[:3, late] = _faded(_left(fading[:, late], DAY_H * (days[late] - DAYS)), now[:3, late])
-        now[3, late] *= np.exp(-fading[4, late] * DAY_H * (days[late] - DAYS))
+        later_h, rates = DAY_H * (days[late] - DAYS), fading[:, who[late]]
+        now[:3, late] = faded(left_after(rates, later_h), now[:3, late])
+        now[3, late] *= np.exp(-rates[4] * later_h)
         now[4, late] = 0.0  # BDNF is gone
     return now
 
 
-def _left(fading: np.ndarray, hours: Any) -> tuple[np.ndarray, ...]:
+def left_after(fading: Any, hours: Any, exp: Any = np.exp) -> tuple[Any, ...]:
     """Some hours later and without the drug: what is left of functional, labile and consolidated, and how much of
-    labile has become consolidated."""
+    labile has become consolidated. exp: of the arrays that are given."""
     functional, labile, consolidated, consolidation, _ = fading
-    kept, lasting = np.exp(-labile * hours), np.exp(-consolidated * hours)
+    kept, lasting = exp(-labile * hours), exp(-consolidated * hours)
     gained = consolidation * (lasting - kept) / (labile - consolidated)
-    return np.exp(-functional * hours), kept, lasting, gained
+    return exp(-functional * hours), kept, lasting, gained
 
 
-def _faded(left: tuple[np.ndarray, ...], now: np.ndarray) -> np.ndarray:
-    """Functional, labile and consolidated later. left: of `_left`."""
+def faded(left: tuple[Any, ...], now: Any) -> tuple[Any, Any, Any]:
+    """Functional, labile and consolidated later. left: of `left_after`."""
     of_functional, of_labile, of_consolidated, gained = left
     f, s, c = now
-    return np.stack([of_functional * f, of_labile * s, of_consolidated * c + gained * s])
-
-
-def fade_between(every: np.ndarray, known: np.ndarray, fading: np.ndarray) -> None:
-    """Fill in functional, labile and consolidated, [3, days, patients], on the days that are not `known`,
-    [days, patients]: each from the day before it."""
-    left = _left(fading, DAY_H)
-    for day in range(1, len(known)):
-        every[:, day] = np.where(known[day], every[:, day], _faded(left, every[:, day - 1]))
+    return of_functional * f, of_labile * s, of_consolidated * c + gained * s
 
 
 class Store:
@@ -212,6 +211,14 @@ class Store:
         self.numbers: dict[tuple[bytes, int], int] = {}
         self.made: list[Map] = []
         self.fading = np.tile([[1.0], [1.0], [0.5], [0.0], [1.0]], len(patients))
+        self.every = np.zeros((0, 3, 0), np.float32)
+
+    def room(self, days: int) -> np.ndarray:
+        """For functional, labile and consolidated on every day of a course, [days, 3, patients]: the same memory for
+        one course after the other, as to get it anew took long."""
+        if len(self.every) < days:
+            self.every = np.zeros((days, 3, len(self.patients)), np.float32)
+        return self.every[:days]
 
     def number(self, share: np.ndarray, gap_d: int) -> int:
         """Which of `made` a session is. share, gap_d: as in `Map`."""

@@ -53,6 +53,6 @@ def drawn(
         return np.asarray(ups_and_downs(picked(parameters, rows), people, DAY_H * days, daily))
 
     parts = list(pool.map(of, range(0, n, BATCH)))
-    z = {name: np.concatenate([p[name] for p in parts], axis=1)[:, :n] for name in parts[0]}
+    z = {name: np.ascontiguousarray(np.concatenate([p[name] for p in parts], axis=1)[:, :n]) for name in parts[0]}
     by_patient = np.concatenate(list(pool.map(moved, range(0, len(patients), BATCH))), axis=1)
     return z | {"moved": by_patient[:, : len(patients)]}

@@ -210,7 +210,8 @@ class _Group:
 
     def _drawn(self, stream: str, time: Any, who: np.ndarray) -> np.ndarray:
         """Random numbers of some patients, each at a time of their own."""
-        return self.z[stream][time, self.person[who]]
+        table, person = self.z[stream], self.person[who]
+        return table.reshape(-1).take(time * table.shape[1] + person)
 
     def run(self, told: Callable[[Visit], None]) -> None:
         """From the first visits to the horizon."""
@@ -440,7 +441,7 @@ class _Group:
     def values(self, only: tuple[str, ...]) -> dict[str, np.ndarray]:
         """What was gone through, by name, once a day, [patients, days]; only: as in `symptoms_by_day`."""
         exposed = self.exposures.marks.astype(float) if self.exposures else None
-        gone_through = self.given_on, self.carrier.whole(), exposed
+        gone_through = self.given_on, self.carrier, exposed
         random = self.z, self.person
         found = symptoms_by_day(self.ruled.whole, self.batches, self._known, *gone_through, *random, only)
         if self.exposures and self.ruled.protocol.exposure:
