@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from euthymia import evidence
 from euthymia.course.result import Provenance, evidence_hash, release
 from euthymia.course.simulate import MAXIMUM_WEEKS
 from euthymia.course.store import Parts, write_whole
@@ -285,6 +286,11 @@ def find(
         raise UserError(f"patients must be between {LEAST_PATIENTS} and {MOST_PATIENTS:,}, got {patients}.")
     if not 1 <= weeks <= MAXIMUM_WEEKS:
         raise UserError(f"weeks must be between 1 and {MAXIMUM_WEEKS}, got {weeks}.")
+    if evidence.assumed():
+        raise UserError(
+            f"{', '.join(evidence.assumed())}: a search draws such numbers itself, and what is assumed around it would "
+            "not reach it; search outside of the block."
+        )
     population = document.population
     people = people_like(like, population, patients, seed) if like else draw(population, patients, seed)
     chosen_worlds = worlds(draws, seed, illness)

@@ -218,6 +218,7 @@ def provenance(lines: Sequence[Line]) -> list[tuple[str, list[tuple[str, str]]]]
             ("seed", str(p.seed)),
             ("variants", ", ".join(f"{k} = {v}" for k, v in p.variants.items()) or "all at their default"),
             ("absorption inputs", ", ".join(f"{k} = {v:g}" for k, v in p.absorption.items()) or "as in the evidence"),
+            ("assumed numbers", ", ".join(f"{k} = {v:g}" for k, v in p.assumed.items()) or "as in the evidence"),
             ("dispositions", ", ".join(dict.fromkeys(p.dispositions)) or "none"),
             ("euthymia", p.version),
         ]
