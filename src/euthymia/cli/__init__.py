@@ -167,6 +167,8 @@ def _print_table(courses: Sequence["Course"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from euthymia.report.numbers import positive
+
     console = Console(highlight=False)
     if not sys.stdout.isatty():
         console = Console(highlight=False, width=60 + 30 * len(courses))
@@ -190,7 +192,8 @@ def _print_table(courses: Sequence["Course"]) -> None:
             if r.unit == "h":
                 cells.append(f"{_spoken(r.value)} ({_spoken(r.low)} to {_spoken(r.high)}) {mark}")
             else:
-                cells.append(f"{r.value:.{digits}f} {r.unit} ({r.low:.{digits}f} to {r.high:.{digits}f}) {mark}")
+                value, low, high = (positive(x, digits) for x in (r.value, r.low, r.high))
+                cells.append(f"{value} {r.unit} ({low} to {high}) {mark}")
         table.add_row(label, *cells)
     console.print(table)
     for text, mark in notes.items():

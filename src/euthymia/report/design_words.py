@@ -12,7 +12,7 @@ from euthymia.design.find import Design
 from euthymia.design.next_trial import NextTrial, scored, shows_in
 from euthymia.design.patient import beyond_population, known
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL, believed
-from euthymia.report.rows import decimal
+from euthymia.report.numbers import decimal, positive
 
 TELLING = 0.05
 """Share of what perfect knowledge is worth, below which no single number is named."""
@@ -225,7 +225,7 @@ def digits(x: float, measure: str) -> int:
 def amount(x: float, measure: str, sign: bool = False) -> str:
     """A number with its unit; sign: with a plus too."""
     unit = MEASURES[measure].unit
-    text = decimal(x, digits(x, measure))
+    text = (decimal if sign else positive)(x, digits(x, measure))
     return f"{'+' if sign and not text.startswith('-') else ''}{text} {unit}".rstrip()
 
 

@@ -11,6 +11,7 @@ from euthymia.patient.population import has_poles
 from euthymia.protocol import Administration, DailyTreatment
 from euthymia.protocol.expand import exposure_times
 from euthymia.protocol.words import BY_LEVEL
+from euthymia.report.numbers import in_full
 from euthymia.report.series import DAY_H, INDIVIDUALS, WEEK_H, Line
 
 NOT_A_DEVICE = (
@@ -166,8 +167,8 @@ def assumptions(lines: Sequence[Line]) -> list[Assumption]:
     return [
         Assumption(
             p.id,
-            f"{p.value:g} {p.unit}".replace(" -", ""),
-            f"{p.low:g} to {p.high:g}" if p.low is not None and p.high is not None else "",
+            f"{in_full(p.value)} {p.unit}".replace(" -", ""),
+            f"{in_full(p.low)} to {in_full(p.high)}" if p.low is not None and p.high is not None else "",
             "assumed" if p.kind == "assumed" else f"{p.kind}, {'not verified' if p.seen == 'no' else 'second-hand'}",
             p.note,
         )
@@ -218,7 +219,7 @@ def provenance(lines: Sequence[Line]) -> list[tuple[str, list[tuple[str, str]]]]
             ("seed", str(p.seed)),
             ("variants", ", ".join(f"{k} = {v}" for k, v in p.variants.items()) or "all at their default"),
             ("absorption inputs", ", ".join(f"{k} = {v:g}" for k, v in p.absorption.items()) or "as in the evidence"),
-            ("assumed numbers", ", ".join(f"{k} = {v:g}" for k, v in p.assumed.items()) or "as in the evidence"),
+            ("assumed numbers", ", ".join(f"{k} = {in_full(v)}" for k, v in p.assumed.items()) or "as in the evidence"),
             ("dispositions", ", ".join(dict.fromkeys(p.dispositions)) or "none"),
             ("euthymia", p.version),
         ]
