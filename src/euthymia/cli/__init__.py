@@ -167,6 +167,7 @@ def _print_table(courses: Sequence["Course"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from euthymia.report.notes import warnings
     from euthymia.report.numbers import positive
 
     console = Console(highlight=False)
@@ -199,7 +200,7 @@ def _print_table(courses: Sequence["Course"]) -> None:
     for text, mark in notes.items():
         console.print(f"{mark}: {text}", style="dim")
     for course in courses:
-        for warning in (*(w.warning for w in course.protocol.warnings), *course.warnings):
+        for warning in (*(w.warning for w in course.protocol.warnings), *warnings(course)):
             console.print(f"Warning, {course.protocol.name}: {warning}.")
     console.print(DISCLAIMER, style="dim")
 
@@ -289,6 +290,7 @@ def _under_rules(
     from euthymia.course.ruled import follow_rules
     from euthymia.patient import draw
     from euthymia.protocol import load
+    from euthymia.report.notes import warnings
     from euthymia.report.ruled import headline, write_ruled
 
     started = time.perf_counter()
@@ -310,7 +312,7 @@ def _under_rules(
     for row in course.rules().sort("visits", descending=True).iter_rows(named=True):
         if row["visits"]:
             print(f"  {row['visits']:>7,} {row['patients']:>7,}  {row['rule']}: {row['says']}")
-    for warning in (*(w.warning for w in document.warnings), *course.warnings):
+    for warning in (*(w.warning for w in document.warnings), *warnings(course)):
         print(f"Warning: {warning}.")
     for one in told:
         print(f"\n{one}")

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from euthymia import evidence
 from euthymia.course.result import Course
+from euthymia.course.ruled import RuledCourse
 from euthymia.course.variants import SOURCES
+from euthymia.design.extrapolation import too_long
 from euthymia.evidence import Parameter
 from euthymia.patient.population import has_poles
 from euthymia.protocol import Administration, DailyTreatment
@@ -96,6 +98,12 @@ def warned(line: Line) -> list[str]:
     return [f"{w.warning} ({w.rule}, {VERIFIED[w.verified]})" for w in line.course.protocol.warnings]
 
 
+def warnings(course: Course | RuledCourse) -> tuple[str, ...]:
+    """What a course warns of, and that no study followed people for so long."""
+    whose = course.protocol.model_copy(update={"population": course.people.population})
+    return (*course.warnings, *too_long(whose, float(course.time_h[-1]) / WEEK_H))
+
+
 def beyond(line: Line) -> list[str]:
     """Where a course leaves the evidence; every chart and table marks such a course."""
     course, said = line.course, []
@@ -108,7 +116,7 @@ def beyond(line: Line) -> list[str]:
     unipolar = not has_poles(course.people.population)
     if unipolar and any(d.kind == "quetiapine XR" for d in course.calendar.daily):
         said.append("quetiapine XR: no arm calibrates its effect; it is assumed to equal an SSRI's")
-    return [*said, *(w[0].lower() + w[1:] for w in course.warnings)]
+    return [*said, *(w[0].lower() + w[1:] for w in warnings(course))]
 
 
 def uncertainty(lines: Sequence[Line]) -> list[tuple[str, str]]:
