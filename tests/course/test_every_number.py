@@ -18,7 +18,7 @@ from euthymia.course.outcomes import study_levels
 from euthymia.drug.body import Body
 from euthymia.drug.compounds import ANALYTES, molecular_weight
 from euthymia.drug.dispositions import ABSORPTION, otto2021, perezruixo2021, simons2022
-from euthymia.drug.interactions import SITES, evidence_ratios, factors
+from euthymia.drug.interactions import SITES, _factors, evidence_ratios
 from euthymia.drug.occupancy import Receptor
 from euthymia.evidence import parameters
 from euthymia.harm.acute import AcuteHarm
@@ -196,7 +196,7 @@ def exercise():
         draw(population, 1)
     study_levels(1)
     for agent in SITES:
-        factors.__wrapped__(agent)
+        _factors.__wrapped__(agent, ())
 
 
 # read elsewhere than while a model is put together

@@ -2,7 +2,7 @@
 
 import pytest
 
-from euthymia.design.extrapolation import beyond, tried
+from euthymia.design.extrapolation import beyond, too_long, tried
 from euthymia.design.space import space
 from euthymia.protocol import load
 
@@ -35,6 +35,14 @@ def test_the_ends_of_a_range_are_what_studies_gave_and_name_them():
 def test_what_lies_outside_is_said_by_kind(vary, weeks, what):
     (regimen,) = space(IV, [vary]).regimens
     assert [x.what for x in beyond(regimen.protocol, weeks)] == what
+
+
+def test_a_horizon_that_no_study_reached_is_said_of_a_simulation_as_of_a_search():
+    weeks = ranges("racemic ketamine", "intravenous")["weeks of follow-up"][1].value
+    assert too_long(IV, weeks) == ()
+    (said,) = too_long(IV, weeks + 1)
+    assert said.removeprefix("extrapolation: ") in {x.says for x in beyond(IV, weeks + 1)}
+    assert too_long(IV.model_copy(update={"population": "healthy"}), 52) == ()  # who is not followed for an illness
 
 
 def test_a_dose_that_a_rule_may_ask_for_counts():

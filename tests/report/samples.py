@@ -110,12 +110,13 @@ def made_up_validation(trials, seed: int = 1) -> Validation:
 SCORE, REMISSION = (curve.name for curve in CURVES["depression"])
 
 
-def made_up_design(patients: int = 200, draws: int = 8, weeks: int = 12) -> Design:
-    """A search in which no model took part: more drug more often helps more, and costs more."""
+VARIED = ("dose=0.25, 0.5, 0.75 mg/kg", "maintenance interval=3 days, 1 week, 2 weeks", "CAN-2=on, off")
+
+
+def made_up_design(patients: int = 200, draws: int = 8, weeks: int = 12, vary: tuple[str, str, str] = VARIED) -> Design:
+    """A search in which no model took part: more drug more often helps more, and costs more. vary: values of these."""
     protocol = load("ketamine-iv-maintenance")
-    found = space(
-        protocol, ["dose=0.25, 0.5, 0.75 mg/kg", "maintenance interval=3 days, 1 week, 2 weeks", "CAN-2=on, off"]
-    )
+    found = space(protocol, vary)
     doses = np.array([float(r.chosen["dose"].split()[0]) for r in found.regimens])
     gaps = np.array([r.protocol.phases[1].every[0].value / 168 for r in found.regimens])  # type: ignore[index]
     level = np.random.default_rng(1).normal(0, 1, draws)

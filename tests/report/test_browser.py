@@ -1,5 +1,6 @@
 """The page in a real browser: every chart is drawn, and does what its buttons say."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -29,6 +30,20 @@ def test_every_chart_is_described_and_has_its_numbers(seen):
     figures = seen.page.locator("figure[data-chart]").count()
     assert seen.page.locator("figure[data-chart] [role=img][aria-label]").count() == figures
     assert seen.page.locator("figure[data-chart] table tbody tr:first-child").count() == figures
+
+
+def test_the_nearest_point_says_whose_it_is_when_and_its_numbers(seen):
+    chart = seen.page.locator("figure[data-chart=ketamine-day] .chart svg")
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    seen.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    said = seen.page.locator("#vg-tooltip-element.visible")
+    said.wait_for()
+    assert re.fullmatch(
+        r"protocol (ketamine-iv-twice-weekly|sertraline)( †)? time [0-9.]+ (min|h) median \(ng/mL\) [0-9.]+ "
+        r"50 % of patients [0-9.]+ to [0-9.]+ 90 % of patients [0-9.]+ to [0-9.]+",
+        " ".join(said.inner_text().split()),
+    )
 
 
 def test_individuals_are_drawn_only_on_demand(seen):

@@ -132,6 +132,11 @@ def test_its_policy_forbids_everything_but_its_own_scripts(html, parts):
     assert policy[1].startswith(f"default-src 'none'; {allowed}style-src ")
 
 
+def test_no_number_is_written_in_powers_of_ten(html):
+    read = re.sub(r"<(script|style)\b.*?</\1>", "", html, flags=re.DOTALL)
+    assert re.findall(r"\d\.?e[-+]\d+", read) == []
+
+
 def test_names_do_not_clash(parts):
     assert len(parts.names) == len(set(parts.names))
 

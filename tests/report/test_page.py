@@ -72,6 +72,12 @@ def test_course_beyond_the_evidence_is_marked_wherever_it_is_named(ketamine):
     assert "goes beyond the evidence" in page([course])
 
 
+def test_a_horizon_that_no_study_reached_is_said(ketamine):
+    longer = replace(ketamine, time_h=25 * ketamine.time_h)
+    said = "weeks followed, more than in any study"
+    assert said not in page([ketamine]) and said in page([longer])
+
+
 def test_a_warning_of_the_document_is_no_step_beyond_the_evidence(ketamine):
     warned = eu.protocol.load("spravato-trd-84")
     text = page([replace(ketamine, protocol=warned)])

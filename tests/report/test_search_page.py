@@ -1,5 +1,7 @@
 """The front of a search, explored by mouse and keyboard, and without a script."""
 
+import re
+
 import numpy as np
 import pytest
 from samples import made_up_design
@@ -15,6 +17,13 @@ MARKS = ".whole .layer_1_marks path"
 @pytest.fixture(scope="module")
 def found():
     return made_up_design()
+
+
+def test_one_regimen_is_no_choice_and_counted_as_one():
+    only = made_up_design(vary=("dose=0.5 mg/kg", "maintenance interval=1 week", "CAN-2=on"))
+    said = " ".join(answer(only))
+    assert "there is one regimen, dose 0.5 mg/kg, maintenance interval 1 week, CAN-2 on, and no choice to make" in said
+    assert not re.search(r"\b1 (regimens|subgroups|worlds|are)\b", said + page(only))
 
 
 @pytest.fixture(scope="module")

@@ -120,6 +120,15 @@ def test_no_row_is_predicted_twice_the_same_way(name):
     assert max(ways.values(), default=1) == 1
 
 
+@pytest.mark.parametrize("name", TRIALS)
+def test_values_of_a_trial_are_told_apart_by_what_a_table_says_of_them(name):
+    said = Counter(
+        (e.called or e.arm, e.measure, e.pole, e.fall, e.points, e.limit, e.when or e.at.value)
+        for e in TRIALS[name].endpoints
+    )
+    assert [what for what, times in said.items() if times > 1] == []
+
+
 def test_trials_that_found_nothing_are_there():
     assert set(TRIALS) >= NULL_TRIALS
     assert {TRIALS[name].set for name in NULL_TRIALS} == {"validation"}

@@ -167,6 +167,9 @@ def _print_table(courses: Sequence["Course"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from euthymia.report.notes import warnings
+    from euthymia.report.numbers import positive
+
     console = Console(highlight=False)
     if not sys.stdout.isatty():
         console = Console(highlight=False, width=60 + 30 * len(courses))
@@ -190,13 +193,14 @@ def _print_table(courses: Sequence["Course"]) -> None:
             if r.unit == "h":
                 cells.append(f"{_spoken(r.value)} ({_spoken(r.low)} to {_spoken(r.high)}) {mark}")
             else:
-                cells.append(f"{r.value:.{digits}f} {r.unit} ({r.low:.{digits}f} to {r.high:.{digits}f}) {mark}")
+                value, low, high = (positive(x, digits) for x in (r.value, r.low, r.high))
+                cells.append(f"{value} {r.unit} ({low} to {high}) {mark}")
         table.add_row(label, *cells)
     console.print(table)
     for text, mark in notes.items():
         console.print(f"{mark}: {text}", style="dim")
     for course in courses:
-        for warning in (*(w.warning for w in course.protocol.warnings), *course.warnings):
+        for warning in (*(w.warning for w in course.protocol.warnings), *warnings(course)):
             console.print(f"Warning, {course.protocol.name}: {warning}.")
     console.print(DISCLAIMER, style="dim")
 
@@ -286,6 +290,7 @@ def _under_rules(
     from euthymia.course.ruled import follow_rules
     from euthymia.patient import draw
     from euthymia.protocol import load
+    from euthymia.report.notes import warnings
     from euthymia.report.ruled import headline, write_ruled
 
     started = time.perf_counter()
@@ -307,7 +312,7 @@ def _under_rules(
     for row in course.rules().sort("visits", descending=True).iter_rows(named=True):
         if row["visits"]:
             print(f"  {row['visits']:>7,} {row['patients']:>7,}  {row['rule']}: {row['says']}")
-    for warning in (*(w.warning for w in document.warnings), *course.warnings):
+    for warning in (*(w.warning for w in document.warnings), *warnings(course)):
         print(f"Warning: {warning}.")
     for one in told:
         print(f"\n{one}")

@@ -1,5 +1,7 @@
 """One batch of patients through one plan: the compiled heart of a simulation."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -140,11 +142,24 @@ def draw_batch(timing: Timing, patients: Patients) -> Draws:
     return normals(patients.seed, streams, patients.index, compiled=True)
 
 
+def as_assumed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """With what was assumed when the setting, the first argument, was prepared: threads know no block of
+    `evidence.assume`, and compiled code would keep the numbers of the first."""
+
+    @wraps(function)
+    def run(setting: Setting, *given: Any) -> Any:
+        with evidence.assume(setting.assumed):
+            return function(setting, *given)
+
+    return run
+
+
 # Wide vectors suit long loops over patients; a processor without them splits each in two.
 WIDE = {"xla_cpu_prefer_vector_width": 512}
 
 
 @eqx.filter_jit(compiler_options=WIDE)  # pyright: ignore[reportCallIssue]  passed on to jax.jit
+@as_assumed
 def advance(setting: Setting, timing: Timing, patients: Patients) -> tuple[dict[str, Array], dict[str, Array]]:
     """Drug and brain: concentrations, occupancy, surge and plasticity at the observation times, [times, patients]; and
     the peak of each watched signal by session, [sessions, patients]."""
@@ -198,6 +213,7 @@ def session_harms(
 
 
 @eqx.filter_jit
+@as_assumed
 def read_out(
     setting: Setting,
     timing: Timing,

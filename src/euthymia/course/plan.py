@@ -93,7 +93,7 @@ def _absorption_warning(route: str, given: Mapping[str, float]) -> str:
     inputs = []
     for name in (f"{stem}_rate", f"{stem}_bioavailability"):
         row = evidence.parameter("absorption." + name)
-        value = given.get(name, row.value)
+        value = given.get(name, evidence.value(row.id))
         unit = "" if row.unit == "fraction" else " " + row.unit.replace("1/h", "/h")
         inputs.append(f"{name.split('_')[-1]} {value:g}{unit} (range {row.low:g} to {row.high:g})")
     return f"{WITHOUT_EVIDENCE[route]}: the curve rests on these inputs: {', '.join(inputs)}"
@@ -139,8 +139,11 @@ def _check_disposition(name: str, compound: str, route: str) -> None:
 
 
 @cache
-def _input_durations(pathway: Pathway, absorption: tuple[tuple[str, float], ...]) -> dict[str, tuple[float, ...]]:
-    """For each input of a pathway, how long its parts last (h): the same for everybody."""
+def _input_durations(
+    pathway: Pathway, absorption: tuple[tuple[str, float], ...], assumed: tuple[tuple[str, float], ...]
+) -> dict[str, tuple[float, ...]]:
+    """For each input of a pathway, how long its parts last (h): the same for everybody. assumed: what of the evidence
+    this rests on is assumed here."""
     _, inputs = eqx.filter_eval_shape(lambda body: pathway.build(body, dict(absorption)), typical_body(jnp.ones(1)))
     return {key: tuple(part.duration_h for part in parts) for key, parts in inputs.items()}
 
@@ -190,7 +193,8 @@ def make_plan(
             "plasma levels are ARTERIAL, the effect model was calibrated on venous ones: effects are illustrations"
         )
 
-    inputs = [_input_durations(p, tuple(sorted((absorption or {}).items()))) for p in pathways]
+    rests_on = tuple(sorted((absorption or {}).items())), tuple(evidence.assumed("absorption.", *SUPPORTS).items())
+    inputs = [_input_durations(p, *rests_on) for p in pathways]
     doses: list[Dose] = []
     entries: list[Entry] = []
     of_dose: dict[Dose, list[int]] = {}

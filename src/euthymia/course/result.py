@@ -1,7 +1,7 @@
 """The Course: what happened to every patient, labelled, with units and provenance."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -86,6 +86,7 @@ class Provenance:
     absorption: dict[str, float]
     dispositions: tuple[str, ...]
     version: str
+    assumed: dict[str, float] = field(default_factory=dict)
 
 
 def evidence_hash() -> str:

@@ -345,7 +345,9 @@ def prepared(
     nothing = Schedule((), calendar.daily, calendar.design, DAY_H * horizon_d)
     _, _, whole = prepare(nothing, looks(of_day, horizon_d), variants, illness=illness)
     own = Adherence.from_evidence(), RestingPressure.from_evidence(), Misuse.from_evidence()
-    ruled = Ruled(protocol, kinds(protocol), setting, timing, whole, *own)
+    # beside the setting, since they may differ between patients
+    assumed, setting = setting.assumed, replace(setting, assumed={})
+    ruled = Ruled(protocol, kinds(protocol), setting, timing, whole, *own, assumed)
     return ruled, plan.warnings + unsimulated(protocol, illness)
 
 

@@ -81,7 +81,7 @@ class Setting(eqx.Module):
     value needs no new compilation: dose_mg, dose_mg_per_kg, cap_mg are per distinct dose (a dose is the sum of the
     first two, at most the third); input_h is per entry, 1 where the input arrives at once. antidepressants: (start_h,
     stop_h, relative size) of each; in bipolar disorder oral drugs act on the poles instead. own: what else the illness
-    needs.
+    needs; assumed: what was assumed in place of the evidence when this was prepared, by id.
     """
 
     background: Background
@@ -89,6 +89,7 @@ class Setting(eqx.Module):
     antidepressants: tuple[tuple[Numbers, Numbers, Numbers], ...]
     relative: Relative
     own: BipolarSetting | PtsdSetting | None
+    assumed: dict[str, Numbers]
     dose_mg: Numbers
     dose_mg_per_kg: Numbers
     cap_mg: Numbers

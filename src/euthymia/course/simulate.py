@@ -148,6 +148,7 @@ def _setting(
     return Setting(
         **uncertain_fields(calendar, variants, illness),
         own=jax.tree.map(np.asarray, _own(calendar, illness)),
+        assumed={id: np.asarray(x) for id, x in _assumed().items()},
         dose_mg=np.asarray([d.mg or 0.0 for d in plan.doses]),
         dose_mg_per_kg=np.asarray([d.mg_per_kg or 0.0 for d in plan.doses]),
         cap_mg=np.asarray([np.inf if d.cap_mg is None else d.cap_mg for d in plan.doses]),
@@ -158,6 +159,14 @@ def _setting(
         entries=tuple((e.dose, e.input) for e in plan.entries),
         absorption=tuple(sorted(absorption.items())),
     )
+
+
+def _assumed() -> dict[str, float]:
+    """What is assumed in place of the evidence. Raises UserError where that is no number."""
+    for id, x in evidence.assumed().items():
+        if np.ndim(x) or not np.isfinite(x):
+            raise UserError(f"{id} is assumed to be {x}; in a simulation it must be one finite number.")
+    return {id: float(x) for id, x in evidence.assumed().items()}
 
 
 def _check_absorption(given: Mapping[str, float]) -> tuple[str, ...]:
@@ -255,6 +264,7 @@ def simulate(
         absorption=dict(absorption or {}),
         dispositions=tuple(p.disposition for p in plan.pathways),
         version=release(),
+        assumed=_assumed(),
     )
     parts = None
     if out is not None:
@@ -268,6 +278,10 @@ def simulate(
     kept = max(BATCH, int(MEMORY_BYTES / bytes_needed(1, len(times), VARIABLES)))
     values, sessions, table = _run(setting, timing, calendar, people, times, kept, parts, workers, progress)
     warnings = plan.warnings + beyond_evidence(calendar, people.population)
+    warnings += tuple(
+        f"{id} is assumed to be {x:g}; the evidence has {evidence.parameter(id).value:g}"
+        for id, x in provenance.assumed.items()
+    )
     if kept < len(people):
         where = f"all are in {out}" if out is not None else "give a folder (out) to store all"
         warnings += (f"time courses of the first {kept:,} of {len(people):,} patients are in memory; {where}",)

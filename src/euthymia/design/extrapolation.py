@@ -147,7 +147,14 @@ def _used(course: Schedule) -> Iterator[tuple[str, float]]:
     yield "sessions", float(len(active))
 
 
-def beyond(protocol: Protocol, weeks: int) -> tuple[Beyond, ...]:
+def too_long(protocol: Protocol, weeks: float) -> tuple[str, ...]:
+    """That no study followed people for so many weeks, as a warning; empty where one did."""
+    if protocol.population == "healthy":
+        return ()
+    return tuple(f"extrapolation: {x.says}" for x in beyond(protocol, weeks) if x.what == "horizon")
+
+
+def beyond(protocol: Protocol, weeks: float) -> tuple[Beyond, ...]:
     """Where a regimen followed for so many weeks lies outside what was tried, counting what its rules may ask for."""
     course, illness = schedule(protocol, HOURS_PER_WEEK * weeks), illness_of(protocol.population)
     given = {(a.compound, a.route) for a in course.administrations if a.compound in COMPOUNDS}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from euthymia import evidence
 from euthymia.course.result import Provenance, evidence_hash, release
 from euthymia.course.simulate import MAXIMUM_WEEKS
 from euthymia.course.store import Parts, write_whole
@@ -39,7 +40,7 @@ from euthymia.design.robustness import Robust, robustness
 from euthymia.design.scout import GENERATION
 from euthymia.design.scout import scout as scouted
 from euthymia.design.search import FEWEST, Asked, Choice, Part, Race, Values, choice, nearest, search
-from euthymia.design.space import Regimen, Space, space
+from euthymia.design.space import Regimen, Space, counted, space
 from euthymia.design.subgroups import Subgroup, subgroups
 from euthymia.design.worlds import DRUG_LEVEL, levels, of_illness, worlds
 from euthymia.errors import UserError
@@ -159,7 +160,7 @@ class Design:
             "version": "0.1.0",
             "status": "research only",
             "summary": (
-                f"{how} by a search over {len(self.space.regimens)} regimens in {whom} for the {most} "
+                f"{how} by a search over {counted(len(self.space.regimens))} in {whom} for the {most} "
                 f"{self.asked.aim.measure}; no trial has tested it. A proposal for research; a clinician decides."
             ),
         }
@@ -180,7 +181,7 @@ class Design:
             if trial.rival == "runner-up":
                 texts[f"{other}.yaml"] = self._as_document(trial.against, other, "Runner-up")
             about = (
-                f"From a search over {len(self.space.regimens)} regimens of {self.protocol.name} for "
+                f"From a search over {counted(len(self.space.regimens))} of {self.protocol.name} for "
                 f"{self.asked.aim.measure} over {self.weeks} weeks."
             )
             texts[f"{stem}-trial.yaml"] = trial.plan(
@@ -285,6 +286,11 @@ def find(
         raise UserError(f"patients must be between {LEAST_PATIENTS} and {MOST_PATIENTS:,}, got {patients}.")
     if not 1 <= weeks <= MAXIMUM_WEEKS:
         raise UserError(f"weeks must be between 1 and {MAXIMUM_WEEKS}, got {weeks}.")
+    if evidence.assumed():
+        raise UserError(
+            f"{', '.join(evidence.assumed())}: a search draws such numbers itself, and what is assumed around it would "
+            "not reach it; search outside of the block."
+        )
     population = document.population
     people = people_like(like, population, patients, seed) if like else draw(population, patients, seed)
     chosen_worlds = worlds(draws, seed, illness)
@@ -381,7 +387,10 @@ def _infeasible(race: Race, found: Space) -> str:
     x = race.of(missed.measure, [number])[0]
     unit = MEASURES[missed.measure].unit
     in_all = f"{100 * missed.holds_in(x).mean():.1f} % of patients" if missed.chance else f"{x.mean():.1f} {unit}"
+    said = f"none of the {counted(len(found.regimens))} keeps every limit; nearest is"
+    if len(found.regimens) == 1:
+        said = "the only regimen breaks a limit:"
     return (
-        f"none of the {len(found.regimens)} regimens keeps every limit; nearest is {found.regimens[number]}, which "
+        f"{said} {found.regimens[number]}, which "
         f'misses "{missed.text}" by {100 * share:.0f} % of its value: it comes to {in_all}.'
     )

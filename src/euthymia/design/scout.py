@@ -16,7 +16,7 @@ import numpy as np
 from euthymia.design.aims import MEASURES
 from euthymia.design.knobs import checked, document_of, with_values
 from euthymia.design.search import Asked, Race, missed
-from euthymia.design.space import MOST, Regimen, Space, axes_of
+from euthymia.design.space import MOST, Regimen, Space, axes_of, counted
 from euthymia.errors import UserError
 from euthymia.protocol import Protocol
 from euthymia.protocol.loader import fingerprint
@@ -43,8 +43,7 @@ def scout(protocol: Protocol, vary: Sequence[str], looks: int, asked: Asked, fol
     if not LEAST <= looks <= MOST:
         raise UserError(f"looks must be between {LEAST} and {MOST:,}, got {looks}.")
     if looks >= size:
-        has = "1 regimen" if size == 1 else f"{size:,} regimens"
-        raise UserError(f"the space has {has}, so that {looks:,} looks need no scout; leave it out.")
+        raise UserError(f"the space has {counted(size)}, so that {looks:,} looks need no scout; leave it out.")
     study, document = _study(asked, seed), document_of(protocol)
     made: dict[tuple[str, ...], Protocol | str] = {}
     seen: dict[str, tuple[Regimen, list[float], list[float]]] = {}  # by protocol: two ways to write one are one

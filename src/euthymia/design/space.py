@@ -47,6 +47,11 @@ class Space(NamedTuple):
     refused: tuple[tuple[dict[str, str], str], ...]
 
 
+def counted(regimens: int) -> str:
+    """How many there are, in words."""
+    return f"{regimens:,} regimen" + ("" if regimens == 1 else "s")
+
+
 # --- the values of each -----------------------------------------------------------------------------------------------
 
 

@@ -7,8 +7,6 @@ perezruixo2021 venous by its data sets, site not stated. Esketamine with liver, 
 simons2022     ARTERIAL. S-ketamine, norketamine and hydroxynorketamine, intravenous and oral film.
 """
 
-from math import log1p
-
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
@@ -38,11 +36,11 @@ class Input(eqx.Module):
     """Where one administered mg goes: `fraction` [patients] of it into `channel`, over `duration_h` (0: at once)."""
 
     channel: str = eqx.field(static=True)
-    duration_h: float = eqx.field(static=True)
+    duration_h: float
     fraction: Array
 
 
-def _log_normal(body: Body, name: str, variance: float) -> Array:
+def _log_normal(body: Body, name: str, variance: float | Array) -> Array:
     return jnp.exp(variance**0.5 * body.deviate(name))
 
 
@@ -194,7 +192,7 @@ def perezruixo2021(
         return evidence.value("perezruixo2021." + name)
 
     def individual(name: str) -> Array:
-        return v(name) * _log_normal(body, "perezruixo2021." + name, log1p(v("cv_" + name) ** 2))
+        return v(name) * _log_normal(body, "perezruixo2021." + name, jnp.log1p(v("cv_" + name) ** 2))
 
     one = jnp.ones_like(body.weight_kg)
     liver = individual("hepatic_volume")
@@ -225,7 +223,7 @@ def perezruixo2021(
     )
     gut = jnp.minimum(v("gut_availability") * body.gut_availability, 1.0)
     rapid = v("swallowed_absorption_rate") * _log_normal(
-        body, "perezruixo2021.swallowed_absorption_rate", log1p(v("cv_swallowed_absorption_rate") ** 2)
+        body, "perezruixo2021.swallowed_absorption_rate", jnp.log1p(v("cv_swallowed_absorption_rate") ** 2)
     )
     blocks, channels, inputs = [], {}, {}
     transfers = [Transfer("liver", "norketamine", to_norketamine)]

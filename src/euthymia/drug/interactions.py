@@ -62,12 +62,17 @@ def evidence_ratios(perpetrator: str) -> dict[str, evidence.Parameter]:
     return {route: rows[f"{prefix}.{route}"] for route in ROUTES if f"{prefix}.{route}" in rows}
 
 
-@cache
 def factors(perpetrator: str) -> Factors:
     """The two factors that come nearest (least squares of log ratios) to the published ratios of all routes.
 
     Rows that are not verified count half. Raises UserError for an agent without published ratios.
     """
+    return _factors(perpetrator, tuple(evidence.assumed("perezruixo2021.", "interaction.").items()))
+
+
+@cache
+def _factors(perpetrator: str, assumed: tuple[tuple[str, float], ...]) -> Factors:
+    """assumed: what of the evidence this rests on is assumed here."""
     from math import exp, log
 
     from scipy.optimize import least_squares
@@ -83,7 +88,8 @@ def factors(perpetrator: str) -> Factors:
     def misfit(x):
         prior = [0.05 * x[0], 0.05 * x[1]]  # keeps the factor the data do not move near 1
         return [
-            (1.0 if p.verified else 0.5) * log(exposure_ratio(route, unpack(x)) / p.value) for route, p in rows.items()
+            (1.0 if p.verified else 0.5) * log(exposure_ratio(route, unpack(x)) / evidence.value(p.id))
+            for route, p in rows.items()
         ] + prior
 
     return unpack(least_squares(misfit, [0.0, 0.0]).x)

@@ -6,7 +6,7 @@ and `adequacy` are what has been published; `search` looks through all of them.
 
 from euthymia.evidence.index import Hit, search
 from euthymia.evidence.load import adequacy, linking, literature, model_parameters, outcomes, plasma, priors, rules
-from euthymia.evidence.parameters import assume, fill, parameter, value
+from euthymia.evidence.parameters import assume, assumed, fill, parameter, value
 from euthymia.evidence.tables import Adequacy, Link, Literature, Outcome, Parameter, Plasma, Prior, Rule
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Rule",
     "adequacy",
     "assume",
+    "assumed",
     "fill",
     "linking",
     "literature",

@@ -36,11 +36,18 @@ def value(id: str) -> float:
     return _ASSUMED.get().get(id, row.value)
 
 
+def assumed(*of: str) -> dict[str, Any]:
+    """What is assumed here in place of the evidence, by id; of: how ids begin, by default all."""
+    return {id: x for id, x in sorted(_ASSUMED.get().items()) if id.startswith(of or "")}
+
+
 @contextmanager
 def assume(values: Mapping[str, Any]) -> Iterator[None]:
     """Within the block, `value` and `fill` give these numbers (or traced arrays) for the parameters they name.
 
-    For fitting and for draws of uncertain parameters. Code compiled inside keeps what it was compiled with.
+    For fitting, for draws of uncertain parameters, and around `simulate` and `follow_rules`, which hand the numbers on
+    to their threads. Threads started otherwise know nothing of the block, and code compiled inside keeps what it was
+    compiled with.
     Raises UserError for a parameter the evidence lacks.
     """
     for id in values:

@@ -7,6 +7,7 @@ import numpy as np
 from euthymia.course.outcomes import Row
 from euthymia.report import charts
 from euthymia.report.charts import Chart
+from euthymia.report.numbers import readable
 from euthymia.report.series import BAND_PATIENTS, QUANTILES, Line, band_rows, rounded
 
 BENEFIT = ("response at week", "remission at week", "days in remission")
@@ -116,7 +117,7 @@ def trade(lines: Sequence[Line], found: dict[str, dict[str, Row]]) -> Chart | No
     ]
     made = charts.spec(layers, labels, 300, dots=data)
     columns = ("Protocol", "Remission, %", "Low", "High", "CADSS", "5 %", "95 %")
-    table = tuple((d["p"], *(f"{d[k]:g}" for k in ("y", "y0", "y1", "x", "x0", "x1"))) for d in data)
+    table = tuple((d["p"], *(readable(d[k]) for k in ("y", "y0", "y1", "x", "x0", "x1"))) for d in data)
     said = "; ".join(f"{t[0]}: remission {t[1]} %, highest dissociation {t[4]} CADSS points" for t in table)
     title = f"{benefit[0].capitalize()} against dissociation"
     return Chart("trade", title, made, f"{title}. {said}.", columns, table)
@@ -145,7 +146,9 @@ def tolerance(lines: Sequence[Line]) -> Chart | None:
     table = tuple(charts.table_row(r) for r in data[:60])
     ends = [(label, [r for r in data if r["p"] == label]) for label in labels]
     said = "; ".join(
-        f"{p}: median {o[0]['q50']:g} in the first, {o[-1]['q50']:g} in the last session" for p, o in ends if o
+        f"{p}: median {readable(o[0]['q50'])} in the first, {readable(o[-1]['q50'])} in the last session"
+        for p, o in ends
+        if o
     )
     title = "Peak dissociation by session (CADSS points)"
     return Chart("tolerance", title, made, f"{title}. {said}.", charts.BAND_COLUMNS, table)

@@ -8,6 +8,7 @@ import numpy as np
 from euthymia.course.result import Course
 from euthymia.report import charts
 from euthymia.report.charts import Chart
+from euthymia.report.numbers import readable
 from euthymia.report.series import DAY_H, WEEK_H, Line, Window, course_rows, dose_rows, session_rows
 
 HEIGHT = 118
@@ -184,7 +185,7 @@ def _spoken(title: str, data: list[dict], labels: Sequence[str]) -> str:
             continue
         low, high = (f(own, key=lambda r: r["q50"]) for f in (min, max))
         parts.append(
-            f"{label}: median between {low['q50']:g} (at {low['at']}) and {high['q50']:g} (at {high['at']}), "
-            f"{own[-1]['q50']:g} at {own[-1]['at']}"
+            f"{label}: median between {readable(low['q50'])} (at {low['at']}) and {readable(high['q50'])} "
+            f"(at {high['at']}), {readable(own[-1]['q50'])} at {own[-1]['at']}"
         )
     return f"{title}, median with bands of 50 % and 90 % of patients. " + "; ".join(parts) + "."

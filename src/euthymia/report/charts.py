@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from euthymia.report.numbers import LEAST, readable, span
+
 Spec = dict[str, Any]
 Rows = list[dict[str, Any]]
 
@@ -127,28 +129,34 @@ def peaks(tint: Spec, x: Spec, y: Spec, unit: str, *, many: bool) -> list[Spec]:
 def _touch(tint: Spec, x: Spec, y: Spec, unit: str) -> Spec:
     """Points that show, and say their numbers, when the pointer comes near."""
 
-    def interval(low: str, high: str, name: str) -> Spec:
-        return {"calculate": f"format(datum.{low}, '.3~g') + ' to ' + format(datum.{high}, '.3~g')", "as": name}
+    row = "(datum.datum || datum)"  # of the cell around a point, and of the point
 
-    said = [
-        tip("p", "protocol", "nominal"),
-        tip("at", "time", "nominal"),
-        tip("q50", f"median{f' ({unit})' if unit else ''}") | {"format": ".3~g"},
-        tip("half", "50 % of patients", "nominal"),
-        tip("most", "90 % of patients", "nominal"),
-    ]
+    def number(field: str) -> str:
+        """As `numbers.readable`."""
+        x = f"{row}.{field}"
+        small = f"{x} > 0 ? 'below {LEAST:g}' : 'above -{LEAST:g}'"
+        return f"({x} && abs({x}) < {LEAST:g} ? ({small}) : format({x}, '.3~g'))"
+
+    # by hand: what Vega-Lite writes where the nearest point speaks reads words from the wrong place
+    said = {
+        "protocol": f"{row}.p",
+        "time": f"{row}.at",
+        f"median{f' ({unit})' if unit else ''}": number("q50"),
+        "50 % of patients": f"{number('q25')} + ' to ' + {number('q75')}",
+        "90 % of patients": f"{number('q05')} + ' to ' + {number('q95')}",
+    }
+    tooltip = {"expr": f"{{{', '.join(f'{name!r}: {what}' for name, what in said.items())}}}"}
     when = {"condition": {"param": "near", "empty": False, "value": 1}, "value": 0}
     near = {"type": "point", "nearest": True, "on": "pointerover", "clear": "pointerout"}
     made = layer(
         "bands",
         "point",
-        {"x": x, "y": y, "color": tint, "tooltip": said, "opacity": when},
+        {"x": x, "y": y, "color": tint, "opacity": when},
         SHOWN,
-        interval("q25", "q75", "half"),
-        interval("q05", "q95", "most"),
         filled=True,
         size=55,
         clip=True,
+        tooltip=tooltip,
     )
     return made | {"params": [{"name": "near", "select": near}]}
 
@@ -181,8 +189,8 @@ def doses(rows: Rows, labels: Sequence[str], tint: Spec, x: Spec) -> list[Spec]:
 
 def table_row(row: dict[str, Any]) -> tuple[str, str, str, str, str]:
     """Time, median and both bands of one row of the data set `bands`, as words."""
-    half, most = (f"{row[a]:g} to {row[b]:g}" for a, b in (("q25", "q75"), ("q05", "q95")))
-    return (row["p"], row["at"], f"{row['q50']:g}", half, most)
+    half, most = (span(row[a], row[b]) for a, b in (("q25", "q75"), ("q05", "q95")))
+    return (row["p"], row["at"], readable(row["q50"]), half, most)
 
 
 def spec(layers: Sequence[Spec], labels: Sequence[str], height: int, **rows: Rows) -> Spec:

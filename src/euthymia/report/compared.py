@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NamedTuple
 
+from euthymia.report.numbers import decimal
 from euthymia.report.plan import SHORT
-from euthymia.report.rows import decimal
 from euthymia.trial.plan import RATES, PlannedEndpoint
 from euthymia.trial.result import TrialResult
 

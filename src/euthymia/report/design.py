@@ -25,6 +25,7 @@ from euthymia.report.design_tables import (
     worth_rows,
 )
 from euthymia.report.design_words import amount, answer, beyond, of_worlds, the_trial, titled, what_now, with_range
+from euthymia.report.numbers import in_full
 from euthymia.report.script import allowed, as_json
 from euthymia.report.still import render, written
 
@@ -154,7 +155,7 @@ def _of_own_illness(found: Design) -> list[str]:
     rows = [evidence.parameter(id) for id in believed(found.illness)]
     if not rows:
         return []
-    ranges = "; ".join(f"{row.id} {row.low:g} to {row.high:g}" for row in rows)
+    ranges = "; ".join(f"{row.id} {in_full(row.low or 0.0)} to {in_full(row.high or 0.0)}" for row in rows)
     more = {
         "bipolar": "How often episodes come differs between studies; that is not in the intervals. In the model "
         "ketamine takes points off the MADRS and tilts the manic pole alone: how often depression comes back does not "

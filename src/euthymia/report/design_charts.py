@@ -6,6 +6,7 @@ import polars as pl
 from euthymia.design.aims import CURVES
 from euthymia.design.decision import front
 from euthymia.design.find import Design
+from euthymia.design.space import counted
 from euthymia.report.charts import QUIET, Rows, Spec, look, number
 from euthymia.report.design_words import CLOSE, titled
 from euthymia.report.still import PANEL, Picture, drawn, extent, panel
@@ -49,8 +50,9 @@ def front_picture(found: Design, burden: str) -> Picture:
         return panel(layers, width, HEIGHT)
 
     on = sum(r["what"] == "on the front" for r in rows)
+    are = "is" if on == 1 else "are"
     text = (
-        f"{aim.measure} against {burden} of {len(rows)} regimens; {on} are on the front. The ring is {found.chosen}, "
+        f"{aim.measure} against {burden} of {counted(len(rows))}; {on} {are} on the front. The ring is {found.chosen}, "
         "its line 90 % over worlds. The table has the numbers."
     )
     title = f"{aim.measure[0].upper()}{aim.measure[1:]} against {burden}"

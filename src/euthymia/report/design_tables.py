@@ -7,7 +7,7 @@ from euthymia.design.next_trial import shows_in
 from euthymia.design.robustness import DOES_LITTLE
 from euthymia.design.subgroups import FEWEST_PATIENTS
 from euthymia.report.design_words import digits, named, of_worlds, titled, why_out
-from euthymia.report.rows import decimal
+from euthymia.report.numbers import decimal, positive
 from euthymia.report.still import Table
 
 
@@ -25,7 +25,7 @@ def front_rows(found: Design, most: int = 10_000) -> Table:
         ]
         name, outside = str(found.space.regimens[r["regimen"]]), found.beyond[r["regimen"]]
         marks = ", ".join(dict.fromkeys(x.what for x in outside)) or "-"
-        rows.append((name, *cells, f"{r['best']:.2f}", decimal(r["regret"], 1), marks))
+        rows.append((name, *cells, f"{r['best']:.2f}", positive(r["regret"], 1), marks))
     return Table(
         f"Regimens that nothing beats in {', '.join(shown)}: means ({of_worlds(found)}). Best: probability to be the "
         "best for the aim of those compared; regret: what choosing it costs on average; outside the evidence: what of "
@@ -67,7 +67,7 @@ def all_rows(found: Design) -> Table:
 def worth_rows(found: Design) -> Table:
     """What would be worth knowing."""
     rows = [
-        (named(w.parameter), decimal(w.worth, 2), f"{100 * w.changes:.0f} %", shows_in(w.parameter) or "-")
+        (named(w.parameter), positive(w.worth, 2), f"{100 * w.changes:.0f} %", shows_in(w.parameter) or "-")
         for w in found.worth[:8]
         if w.worth > 0
     ]

@@ -11,8 +11,9 @@ from euthymia.design.aims import MEASURES
 from euthymia.design.find import Design
 from euthymia.design.next_trial import NextTrial, scored, shows_in
 from euthymia.design.patient import beyond_population, known
+from euthymia.design.space import counted
 from euthymia.design.worlds import BACKGROUND_LEVEL, DRUG_LEVEL, believed
-from euthymia.report.rows import decimal
+from euthymia.report.numbers import decimal, plural, positive
 
 TELLING = 0.05
 """Share of what perfect knowledge is worth, below which no single number is named."""
@@ -31,17 +32,9 @@ CLOSE = 0.9
 def answer(found: Design) -> list[str]:
     """The result in a few sentences, each a paragraph."""
     aim, table = found.asked.aim, found.table()
-    chosen = found.chosen
-    assert chosen and found.choice.verdict
-    row = table.row(chosen.number, named=True)
-    verb = "most" if aim.better == "more" else "least"
-    whom = f" in people like one patient ({found.like})" if found.like else ""
-    said = [
-        f"Of {len(found.space.regimens)} regimens of {found.protocol.name}, {chosen} gives the {verb} {aim.measure} "
-        f"over {_weeks(found.weeks)}{whom}: {with_range(row, aim.measure)}. It is the best of those compared with "
-        f"probability {row['best']:.2f}; choosing it costs {amount(row['regret'], aim.measure)} on average against "
-        "knowing which is best."
-    ]
+    assert found.chosen and found.choice.verdict
+    row = table.row(found.chosen.number, named=True)
+    said = [_best(found, row)]
     if row["best"] < CLOSE:
         said.insert(0, f"The choice is open: {_rivals(found, table)}.")
     if found.like:
@@ -69,6 +62,20 @@ def answer(found: Design) -> list[str]:
     if outside := beyond(found):
         said.append(f"Extrapolation: {'; '.join(outside)}. What holds there is the model's own.")
     return [x for x in said if x]
+
+
+def _best(found: Design, row: dict) -> str:
+    """The regimen that was found, and what it does."""
+    aim, of, number = found.asked.aim, found.protocol.name, len(found.space.regimens)
+    whom = f" in people like one patient ({found.like})" if found.like else ""
+    over, does = f"over {_weeks(found.weeks)}{whom}", with_range(row, aim.measure)
+    if number == 1:
+        return f"Of {of} there is one regimen, {found.chosen}, and no choice to make: {aim.measure} {over}, {does}."
+    return (
+        f"Of {counted(number)} of {of}, {found.chosen} gives the {'most' if aim.better == 'more' else 'least'} "
+        f"{aim.measure} {over}: {does}. It is the best of those compared with probability {row['best']:.2f}; choosing "
+        f"it costs {amount(row['regret'], aim.measure)} on average against knowing which is best."
+    )
 
 
 def what_now(found: Design, folder: str | Path = "") -> list[tuple[str, str]]:
@@ -177,11 +184,10 @@ def _in_whom(found: Design) -> list[str]:
         return []
     other = [g for g in groups if g.differs]
     if not other:
-        return [f"In none of {len(groups)} subgroups is another regimen distinguishably better."]
+        return [f"In none of {plural(len(groups), 'subgroup')} is another regimen distinguishably better."]
     named = "; ".join(f"{g.name}: {found.space.regimens[g.best or 0]}" for g in other)
-    return [
-        f"Of {len(groups)} subgroups, another regimen is better in {len(other)} ({named}); chance alone finds some."
-    ]
+    of = plural(len(groups), "subgroup")
+    return [f"Of {of}, another regimen is better in {len(other)} ({named}); chance alone finds some."]
 
 
 def _rivals(found: Design, table: pl.DataFrame) -> str:
@@ -195,7 +201,8 @@ def _against_usual(found: Design, table: pl.DataFrame) -> str:
     if found.usual is None:
         return "The protocol as it stands is not among the regimens; add its own values to --vary to have it compared."
     if found.usual == found.chosen.number:
-        return "That is the protocol as it stands: of those compared, the usual regimen is itself the best."
+        best = ": of those compared, the usual regimen is itself the best" if len(found.space.regimens) > 1 else ""
+        return f"That is the protocol as it stands{best}."
     mine, usual = (table.row(k, named=True) for k in (found.chosen.number, found.usual))
     stands = f"the protocol as it stands ({found.space.regimens[found.usual]})"
     if found.usual in found.race.out:
@@ -225,7 +232,7 @@ def digits(x: float, measure: str) -> int:
 def amount(x: float, measure: str, sign: bool = False) -> str:
     """A number with its unit; sign: with a plus too."""
     unit = MEASURES[measure].unit
-    text = decimal(x, digits(x, measure))
+    text = (decimal if sign else positive)(x, digits(x, measure))
     return f"{'+' if sign and not text.startswith('-') else ''}{text} {unit}".rstrip()
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from euthymia.report.charts import INK, PALETTE, RULE, Spec, number
-from euthymia.report.rows import footnotes, percent, plural, published
+from euthymia.report.numbers import plural
+from euthymia.report.rows import footnotes, percent, published
 from euthymia.report.still import PANEL, Picture, drawn, extent, panel
 from euthymia.trial.document import AS_LOG, Trial
 from euthymia.trial.validation import Row

@@ -7,6 +7,7 @@ from euthymia import evidence
 from euthymia.errors import UserError
 from euthymia.report import charts
 from euthymia.report.charts import Chart
+from euthymia.report.numbers import readable
 from euthymia.report.series import rounded
 
 Interval = tuple[float, float, float]
@@ -116,10 +117,10 @@ def _chart(rungs: Sequence[Rung], outside: Sequence[bool], high: float, key: str
         ),
     ]
     made = charts.spec(layers, [], 150, rungs=data, zone=zone)
-    table = tuple((d["dose"], *(f"{d[k]:g}" for k in ("v", "low", "high")), d["where"]) for d in data)
+    table = tuple((d["dose"], *(readable(d[k]) for k in ("v", "low", "high")), d["where"]) for d in data)
     best = max(data, key=lambda d: d["v"])
     told = (
-        f"{title} from {rungs[0]['dose']} to {rungs[-1]['dose']}: highest, {best['v']:g}, at {best['dose']}; "
-        f"{data[-1]['v']:g} at {data[-1]['dose']}. Doses above {high:g} mg/kg are extrapolated."
+        f"{title} from {rungs[0]['dose']} to {rungs[-1]['dose']}: highest, {readable(best['v'])}, at {best['dose']}; "
+        f"{readable(data[-1]['v'])} at {data[-1]['dose']}. Doses above {high:g} mg/kg are extrapolated."
     )
     return Chart(f"ladder-{key}", title, made, told, ("Dose", "Median", "5 %", "95 %", "Evidence"), table)

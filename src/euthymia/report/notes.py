@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 from euthymia import evidence
 from euthymia.course.result import Course
+from euthymia.course.ruled import RuledCourse
 from euthymia.course.variants import SOURCES
+from euthymia.design.extrapolation import too_long
 from euthymia.evidence import Parameter
 from euthymia.patient.population import has_poles
 from euthymia.protocol import Administration, DailyTreatment
 from euthymia.protocol.expand import exposure_times
 from euthymia.protocol.words import BY_LEVEL
+from euthymia.report.numbers import in_full
 from euthymia.report.series import DAY_H, INDIVIDUALS, WEEK_H, Line
 
 NOT_A_DEVICE = (
@@ -95,6 +98,12 @@ def warned(line: Line) -> list[str]:
     return [f"{w.warning} ({w.rule}, {VERIFIED[w.verified]})" for w in line.course.protocol.warnings]
 
 
+def warnings(course: Course | RuledCourse) -> tuple[str, ...]:
+    """What a course warns of, and that no study followed people for so long."""
+    whose = course.protocol.model_copy(update={"population": course.people.population})
+    return (*course.warnings, *too_long(whose, float(course.time_h[-1]) / WEEK_H))
+
+
 def beyond(line: Line) -> list[str]:
     """Where a course leaves the evidence; every chart and table marks such a course."""
     course, said = line.course, []
@@ -107,7 +116,7 @@ def beyond(line: Line) -> list[str]:
     unipolar = not has_poles(course.people.population)
     if unipolar and any(d.kind == "quetiapine XR" for d in course.calendar.daily):
         said.append("quetiapine XR: no arm calibrates its effect; it is assumed to equal an SSRI's")
-    return [*said, *(w[0].lower() + w[1:] for w in course.warnings)]
+    return [*said, *(w[0].lower() + w[1:] for w in warnings(course))]
 
 
 def uncertainty(lines: Sequence[Line]) -> list[tuple[str, str]]:
@@ -166,8 +175,8 @@ def assumptions(lines: Sequence[Line]) -> list[Assumption]:
     return [
         Assumption(
             p.id,
-            f"{p.value:g} {p.unit}".replace(" -", ""),
-            f"{p.low:g} to {p.high:g}" if p.low is not None and p.high is not None else "",
+            f"{in_full(p.value)} {p.unit}".replace(" -", ""),
+            f"{in_full(p.low)} to {in_full(p.high)}" if p.low is not None and p.high is not None else "",
             "assumed" if p.kind == "assumed" else f"{p.kind}, {'not verified' if p.seen == 'no' else 'second-hand'}",
             p.note,
         )
@@ -218,6 +227,7 @@ def provenance(lines: Sequence[Line]) -> list[tuple[str, list[tuple[str, str]]]]
             ("seed", str(p.seed)),
             ("variants", ", ".join(f"{k} = {v}" for k, v in p.variants.items()) or "all at their default"),
             ("absorption inputs", ", ".join(f"{k} = {v:g}" for k, v in p.absorption.items()) or "as in the evidence"),
+            ("assumed numbers", ", ".join(f"{k} = {in_full(v)}" for k, v in p.assumed.items()) or "as in the evidence"),
             ("dispositions", ", ".join(dict.fromkeys(p.dispositions)) or "none"),
             ("euthymia", p.version),
         ]

@@ -16,6 +16,7 @@ from euthymia.errors import UserError
 from euthymia.protocol import explain
 from euthymia.report import balance, chain, charts, ladder, mood, notes, script, states
 from euthymia.report.ladder import Rung
+from euthymia.report.numbers import positive
 from euthymia.report.series import WEEK_H, Line, spoken
 
 FEW = 30
@@ -150,7 +151,7 @@ def cell(row: Row | None) -> tuple[str, str]:
         value, low, high = (spoken(IN_HOURS[row.unit] * x) for x in (row.value, row.low, row.high))
     else:
         digits = 0 if max(abs(row.high), abs(row.value)) >= 100 or (row.unit == "%" and row.high >= 10) else 1
-        value, low, high = (f"{x:,.{digits}f}" for x in (row.value, row.low, row.high))
+        value, low, high = (positive(x, digits, ",") for x in (row.value, row.low, row.high))
     return (value, "" if low == high else f"{low} to {high}")
 
 

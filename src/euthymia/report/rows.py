@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from euthymia.report.numbers import decimal
 from euthymia.trial.validation import Row, Total, Validation
 
 SETS = {
@@ -32,12 +33,6 @@ NOT_INDEPENDENT = (
 def percent(row: Row) -> bool:
     """Whether a row's numbers are shares in %."""
     return row.kind == "rate" or row.endpoint.startswith("fraction")
-
-
-def decimal(x: float, digits: int) -> str:
-    """A number with so many decimals; never -0."""
-    text = f"{x:.{digits}f}"
-    return text[1:] if float(text) == 0 and text.startswith("-") else text
 
 
 def value(row: Row, x: float | None) -> str:
@@ -94,11 +89,6 @@ def by_trial(validation: Validation) -> list[tuple[str, list[Row]]]:
     for row in sorted(validation.rows, key=lambda r: (order[r.set], validation.illnesses.index(r.illness))):
         found.setdefault(row.trial, []).append(row)
     return list(found.items())
-
-
-def plural(n: int, one: str) -> str:
-    """A count with its noun."""
-    return f"{n} {one}{'' if n == 1 else 's'}"
 
 
 def contained(validation: Validation) -> str:

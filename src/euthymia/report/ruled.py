@@ -13,7 +13,7 @@ from euthymia.course.ruled import MISUSE, RuledCourse
 from euthymia.protocol.plain_words import MARKS
 from euthymia.report import states
 from euthymia.report.charts import Rows, Spec, look, number
-from euthymia.report.notes import READING
+from euthymia.report.notes import READING, warnings
 from euthymia.report.page import cell
 from euthymia.report.series import WEEK_H
 from euthymia.report.still import PANEL, Picture, Table, drawn, panel, render, written
@@ -317,6 +317,7 @@ def page(course: RuledCourse, stories: Sequence[int] = ()) -> str:
     return render(
         "ruled.html",
         course=course,
+        warnings=warnings(course),
         headline=headline(course),
         states=[state for k, state in enumerate(STATES) if (found == k).any()],
         status=status(course),

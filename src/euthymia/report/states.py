@@ -10,6 +10,7 @@ from euthymia.course.ruled import RuledCourse
 from euthymia.illness.bipolar import HALF_WAY
 from euthymia.report import charts
 from euthymia.report.charts import Chart
+from euthymia.report.numbers import readable, span
 from euthymia.report.series import DAY_H, WEEK_H, Line, rounded, spoken, thinned
 
 MOST_TIMES = 200
@@ -60,7 +61,7 @@ def _chart(lines: Sequence[Line], name: str, title: str, state: Callable[[Course
         cells = []
         for label in labels:
             near = min((r for r in data if r["p"] == label), key=lambda r: abs(r["t"] - week))
-            cells.append(f"{near['q50']:g} % ({near['q05']:g} to {near['q95']:g})")
+            cells.append(f"{readable(near['q50'])} % ({span(near['q05'], near['q95'])})")
         table.append((f"week {week:g}", *cells))
     tint, dashes = (f(labels, charts.LINE_LEGEND) for f in (charts.colour, charts.dash))
     x = charts.number(

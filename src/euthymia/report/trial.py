@@ -9,7 +9,7 @@ import polars as pl
 from euthymia.course.result import evidence_hash, release
 from euthymia.report import plan as words
 from euthymia.report.compared import comparisons, headline
-from euthymia.report.rows import decimal
+from euthymia.report.numbers import decimal
 from euthymia.report.series import spoken
 from euthymia.report.still import Table, render, written
 from euthymia.report.trial_charts import event_curves, forest, survival, trajectories

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from euthymia.report.charts import PALETTE, QUIET, Rows, number
 from euthymia.report.forest import COLOURS, section
+from euthymia.report.numbers import decimal, plural
 from euthymia.report.rows import (
     ERROR_UNIT,
     KINDS,
@@ -15,11 +16,9 @@ from euthymia.report.rows import (
     SETS,
     by_trial,
     contained,
-    decimal,
     groups,
     miss,
     ordered,
-    plural,
     ran,
     totals,
     words,
