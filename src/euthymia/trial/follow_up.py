@@ -67,7 +67,7 @@ def _under_rules(bench: Bench, arm: int, time_h: Sequence[float], c: Cohort) -> 
     for rows in groups(ruled, len(c)):
         of_drug, of_background = bench.levels[:, c.replicate[rows]]
         setting = replace(ruled.setting, background=ruled.setting.background.of_study(of_background))
-        parameters = {"depression.gain": of_drug * evidence.value("depression.gain")}
+        parameters = {**ruled.parameters, "depression.gain": of_drug * evidence.value("depression.gain")}
         own = replace(ruled, setting=setting, parameters=parameters)
         people = c.people.take(rows.start, rows.stop)
         values = own.run(people, bench.pool, only=only, told=lambda visit: None).values
