@@ -38,6 +38,9 @@ CONFIDENCE = 0.95
 PART_PATIENTS, PART_REGIMENS = 16000, 50
 """Of a part at most: patients in all its draws, and regimens. Parts are the same for any number of workers; small ones
 cost more per patient."""
+SPREAD, WORTH_SPREADING = 4, 100_000
+"""Few regimens too are spread over so many parts, each with so many patients of all its regimens: about what is followed
+while another process begins."""
 
 
 class Part(NamedTuple):
@@ -167,8 +170,10 @@ def _parts(left: np.ndarray, draws: range, patients: int, part_patients: int) ->
     edges = np.linspace(0, patients, ceil(patients / part_patients) + 1).round().astype(int)
     for k in range(0, len(draws), several):
         for first, last in pairwise(edges.tolist()):
-            for j in range(0, len(left), PART_REGIMENS):
-                yield Part(tuple(left[j : j + PART_REGIMENS].tolist()), tuple(draws[k : k + several]), (first, last))
+            some = tuple(draws[k : k + several])
+            spread = min(SPREAD, len(left) * len(some) * (last - first) // WORTH_SPREADING)
+            for regimens in np.array_split(left, max(ceil(len(left) / PART_REGIMENS), spread)):
+                yield Part(tuple(regimens.tolist()), some, (first, last))
 
 
 def _followed(
