@@ -275,8 +275,8 @@ def _bound(share: float, patients: int, level: float) -> float:
 class Choice:
     """left: regimens that were followed to the end; means: by measure, [left, draws]; kept: whether they keep the
     limits; front: whether nothing beats them; verdict: of those that keep the limits, in their order `able`; best: of
-    every regimen the probability that it is, 0 where a limit is broken; chosen: number of the best on average, None
-    where none keeps the limits."""
+    every regimen the probability that it is, 0 where a limit is broken or it was beaten before the end; chosen: number
+    of the best on average, None where none keeps the limits."""
 
     left: np.ndarray
     means: dict[str, np.ndarray]
@@ -302,11 +302,8 @@ def choice(race: Race, seed: int = 1) -> Choice:
     able, best = left[kept], np.zeros(len(race.values[asked.aim.measure]))
     if not len(able):
         return Choice(left, means, kept, on_front, None, able, best, None)
-    beaten = [k for k, why in race.out.items() if why.startswith(BEATEN_BY)]
-    among = len(able) + len(beaten)
-    found = verdict(asked.aim.sign * race.of(asked.aim.measure, able), seed, among)
+    found = verdict(asked.aim.sign * race.of(asked.aim.measure, able), seed)
     best[able] = found.best
-    best[beaten] = (1 - found.best.sum()) / max(len(beaten), 1)
     return Choice(left, means, kept, on_front, found, able, best, int(able[found.mean.argmax()]))
 
 
