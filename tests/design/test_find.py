@@ -167,6 +167,7 @@ def test_the_page_says_the_result_how_sure_and_that_a_clinician_decides(found):
         ({"burdens": ["joy"]}, "not a measure"),
         ({"patients": 10}, "patients must be between"),
         ({"draws": 2}, "draws must be at least 3"),
+        ({"draws": 10_000}, "draws must be at most"),
         ({"weeks": 1000}, "weeks must be between"),
         ({"maximise": None, "minimise": "cost"}, "cost needs prices"),
         ({"burdens": ["cost"]}, "cost needs prices"),
