@@ -112,7 +112,7 @@ def test_every_command_that_is_named_at_the_end_works_as_it_stands(tmp_path, mon
         return capsys.readouterr().out
 
     monkeypatch.chdir(tmp_path)
-    size = ("--patients", "100", "--draws", "2", "--weeks", "2")
+    size = ("--patients", "100", "--draws", "3", "--weeks", "2")
     said = euthymia("design", PROTOCOL, "--vary", "dose=0.25, 0.5, 0.75 mg/kg", *size, "--out", "my search")
     commands = [shlex.split(line) for line in said.splitlines() if line.strip().startswith("euthymia ")]
     assert [c[1:3] for c in commands] == [
@@ -138,7 +138,7 @@ def test_where_the_usual_regimen_is_itself_the_best_it_says_so_and_compares_it_w
 
 
 def test_people_like_one_patient_and_prices_go_through_the_whole_search(tmp_path):
-    asked = SMALL | {"patients": 100, "draws": 2, "weeks": 2}
+    asked = SMALL | {"patients": 100, "draws": 3, "weeks": 2}
     like = "weight 82 kg, age 71, failed trials 4, MADRS 34"
     found = find(PROTOCOL, ["dose=0.25, 0.5 mg/kg"], patient=like, prices=["visit=150", "session=400"], **asked)
     table = found.table()
@@ -166,7 +166,8 @@ def test_the_page_says_the_result_how_sure_and_that_a_clinician_decides(found):
         ({"subject_to": ["visits at most 3", "visits at least 9"]}, "cannot both hold"),
         ({"burdens": ["joy"]}, "not a measure"),
         ({"patients": 10}, "patients must be between"),
-        ({"draws": 1}, "draws must be between"),
+        ({"draws": 2}, "draws must be at least 3"),
+        ({"draws": 10_000}, "draws must be at most"),
         ({"weeks": 1000}, "weeks must be between"),
         ({"maximise": None, "minimise": "cost"}, "cost needs prices"),
         ({"burdens": ["cost"]}, "cost needs prices"),

@@ -107,7 +107,7 @@ def test_people_like_one_patient_of_ptsd_have_a_caps5():
 def test_a_response_is_not_asked_of_people_who_are_well():
     well = load("ketamine-iv-bipolar").model_copy(update={"population": "bipolar euthymia"})
     with pytest.raises(UserError, match="people of the population bipolar euthymia are well"):
-        find(well, ["dose=0.5 mg/kg"], maximise="days in response", patients=100, draws=2, weeks=1)
+        find(well, ["dose=0.5 mg/kg"], maximise="days in response", patients=100, draws=3, weeks=1)
 
 
 @pytest.mark.parametrize(
@@ -124,5 +124,5 @@ def test_a_response_is_not_asked_of_people_who_are_well():
 )
 def test_what_has_no_meaning_in_an_illness_is_one_sentence(protocol, asked, said):
     with pytest.raises(UserError, match=said) as error:
-        find(protocol, **{"vary": ["dose=0.5 mg/kg"], "patients": 100, "draws": 2, "weeks": 1} | asked)
+        find(protocol, **{"vary": ["dose=0.5 mg/kg"], "patients": 100, "draws": 3, "weeks": 1} | asked)
     assert "\n" not in str(error.value)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from euthymia.course.store import Parts
 from euthymia.design.aims import aim, limit
-from euthymia.design.search import Asked, Part, breaks, choice, nearest, search
+from euthymia.design.search import Asked, Part, breaks, choice, nearest, parts_of, search
 
 PATIENTS, DRAWS, PART = 400, 10, 800
 LEVELS = np.linspace(0.0, 1.0, 21)
@@ -81,6 +83,23 @@ def test_the_number_of_workers_changes_nothing():
     one, three = (searched(burdens=("cumulative ketamine",), workers=k) for k in (1, 3))
     assert one.out == three.out
     np.testing.assert_array_equal(one.values["days in remission"], three.values["days in remission"])
+
+
+@given(
+    regimens=st.integers(1, 130),
+    draws=st.integers(1, 20),
+    patients=st.integers(1, 20_000),
+    most=st.sampled_from((800, 16_000)),
+)
+def test_parts_hold_everything_once_and_no_more_than_they_may(regimens, draws, patients, most):
+    parts = list(parts_of(np.arange(regimens), range(draws), patients, most))
+    assert sum(len(p.regimens) * len(p.draws) * (p.patients[1] - p.patients[0]) for p in parts) == (
+        regimens * draws * patients
+    )
+    cells = {(k, j, p.patients) for p in parts for k in p.regimens for j in p.draws}
+    assert len(cells) == sum(len(p.regimens) * len(p.draws) for p in parts)
+    for part in parts:
+        assert 0 < len(part.regimens) <= 50 and 0 < len(part.draws) * (part.patients[1] - part.patients[0]) <= most
 
 
 def test_a_search_that_was_stopped_goes_on_where_it_was(tmp_path: Path):

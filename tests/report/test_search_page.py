@@ -9,7 +9,7 @@ from seen import DESKTOP, Seen
 
 from euthymia.report.design import explored, page
 from euthymia.report.design_tables import robust_rows, subgroup_rows, tried_rows
-from euthymia.report.design_words import answer
+from euthymia.report.design_words import answer, chance, cost
 
 MARKS = ".whole .layer_1_marks path"
 
@@ -105,3 +105,9 @@ def test_what_to_find_out_in_whom_and_what_no_study_tried_is_said(found):
     assert ("racemic ketamine, intravenous", "dose (mg/kg)", "0.1 (Fava 2020)", "1 (Fava 2020)") in tried_rows(
         found
     ).rows
+
+
+def test_no_choice_is_certain_and_none_is_free():
+    assert [chance(p) for p in (0.0, 0.334, 0.99, 0.9999, 1.0)] == ["0.00", "0.33", "0.99", "over 0.99", "over 0.99"]
+    assert cost(0.0, "days in remission") == cost(0.04, "days in remission") == "below 0.1 days"
+    assert cost(0.06, "days in remission") == "0.1 days" and cost(0.001, "episodes a year") == "below 0.01 episodes"

@@ -12,8 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-RESAMPLED = 50
-"""Populations that are drawn anew from the virtual patients, per draw of the parameters."""
+UNSEEN = 2000
+"""Worlds that were not seen, made from those that were."""
+FEWEST_DRAWS = 3
+"""Below which one more draw may lie so far off that the mean of what a choice costs has no bound."""
+ROUNDING = 1e-9
+"""Relative difference of two gains below which they are the same."""
 DEGREE = 2
 """Of the polynomial that says how a gain depends on one parameter."""
 SHUFFLED = 40
@@ -21,41 +25,46 @@ SHUFFLED = 40
 
 
 class Verdict(NamedTuple):
-    """By regimen. mean, low, high: of the gain over draws, 90 %; best: probability to be the best of those compared, in
-    a world that is not among the draws; regret: what is lost on average by choosing it rather than whichever is best,
-    in the unit of the gain."""
+    """By regimen. mean: of the gain over draws; best: probability to be the best of those compared, in a world that is
+    not among the draws; regret: what is lost there on average by choosing it rather than whichever is best, in the unit
+    of the gain."""
 
     mean: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
     best: np.ndarray
     regret: np.ndarray
 
 
-def verdict(gain: np.ndarray, seed: int = 1, among: int | None = None) -> Verdict:
-    """How the regimens compare. gain: [regimens, draws, patients]; among: how many were compared in all, where some
-    were dropped on the way.
-
-    That there are few patients is part of the uncertainty: means are taken over populations resampled from them, the
-    same for every regimen. And that there are few draws: what is best in all of them need not be so in the next, so one
-    draw more is counted in which any regimen is as likely to be best. Without it, what was said to be surely the best
-    was so too seldom (tests/design/test_calibration.py).
-    """
-    means = resampled(gain, seed)
-    best = means == means.max(0)
+def verdict(gain: np.ndarray, seed: int = 1) -> Verdict:
+    """How the regimens compare. gain: [regimens, draws, patients]. Raises ValueError as `unseen`."""
+    there, mean = unseen(gain, seed), gain.mean((1, 2), dtype=float)
+    best = np.isclose(there, there.max(0), rtol=ROUNDING, atol=0)
     best = (best / best.sum(0)).mean(1)  # the same twice is half the best each
-    draws = gain.shape[1]
-    best = (draws * best + 1 / (among or len(gain))) / (draws + 1)
-    low, high = np.quantile(means, (0.05, 0.95), axis=1)
-    return Verdict(gain.mean((1, 2)), low, high, best, (means.max(0) - means).mean(1))
+    chosen = mean.argmax()  # what others cost more is known without chance
+    regret = (there.max(0) - there[chosen]).mean() + mean[chosen] - mean
+    return Verdict(mean, best, regret)
 
 
-def resampled(gain: np.ndarray, seed: int = 1) -> np.ndarray:
-    """Means over resampled populations, [regimens, draws x populations]."""
-    regimens, draws, patients = gain.shape
+def unseen(gain: np.ndarray, seed: int = 1) -> np.ndarray:
+    """Mean gains in worlds not among the draws, each with virtual patients of its own; worlds and patients are the same
+    for every regimen: [regimens, UNSEEN]. gain: [regimens, draws, patients].
+
+    Such a world lies as far from the middle of all worlds as one of the draws does, any of them. But the middle and the
+    spread are known from few draws: both are taken as uncertain as they are in Student's t, of which this is the
+    predictive distribution, with the shape of the draws in place of the normal one (docs/design.md says how well it
+    does). Other patients would have had other means, by their standard error. Raises ValueError for fewer than
+    `FEWEST_DRAWS`.
+    """
+    _, draws, patients = gain.shape
+    if draws < FEWEST_DRAWS:
+        raise ValueError(f"what one more draw would show takes at least {FEWEST_DRAWS} draws, got {draws}")
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(patients, np.full(patients, 1 / patients), (draws, RESAMPLED)) / patients
-    return np.einsum("rkp,kbp->rkb", gain, weights, optimize=True).reshape(regimens, -1)
+    like = np.eye(draws)[np.arange(UNSEEN) % draws]
+    middle = rng.standard_normal((UNSEEN, draws)) / draws
+    spread = np.sqrt(draws / rng.chisquare(draws - 1, UNSEEN))[:, None]
+    others = rng.standard_normal((UNSEEN, patients)) / np.sqrt(patients * max(patients - 1, 1))
+    by_draw, by_patient = gain.mean(2, dtype=float), gain.mean(1, dtype=float)
+    mean = by_draw.mean(1, keepdims=True)
+    return mean + (by_draw - mean) @ (spread * (like + middle)).T + (by_patient - mean) @ others.T
 
 
 def front(values: np.ndarray) -> np.ndarray:

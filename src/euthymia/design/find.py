@@ -31,7 +31,7 @@ from euthymia.design.aims import (
 )
 from euthymia.design.aims import prices as read_prices
 from euthymia.design.courses import Courses
-from euthymia.design.decision import Worth, perfect, worth
+from euthymia.design.decision import FEWEST_DRAWS, Worth, perfect, worth
 from euthymia.design.extrapolation import Beyond, beyond
 from euthymia.design.next_trial import NextTrial, next_trial
 from euthymia.design.patient import known as known_of
@@ -286,6 +286,8 @@ def find(
         raise UserError(f"patients must be between {LEAST_PATIENTS} and {MOST_PATIENTS:,}, got {patients}.")
     if not 1 <= weeks <= MAXIMUM_WEEKS:
         raise UserError(f"weeks must be between 1 and {MAXIMUM_WEEKS}, got {weeks}.")
+    if draws < FEWEST_DRAWS:
+        raise UserError(f"draws must be at least {FEWEST_DRAWS}, got {draws}: fewer do not show how worlds differ.")
     if evidence.assumed():
         raise UserError(
             f"{', '.join(evidence.assumed())}: a search draws such numbers itself, and what is assumed around it would "

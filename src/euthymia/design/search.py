@@ -39,8 +39,8 @@ PART_PATIENTS, PART_REGIMENS = 16000, 50
 """Of a part at most: patients in all its draws, and regimens. Parts are the same for any number of workers; small ones
 cost more per patient."""
 SPREAD, WORTH_SPREADING = 4, 100_000
-"""Few regimens too are spread over so many parts, each with so many patients of all its regimens: about what is followed
-while another process begins."""
+"""Few regimens too are spread over so many parts, each with so many patients of all its regimens: about as many as are
+followed while another process begins."""
 
 
 class Part(NamedTuple):
@@ -130,7 +130,7 @@ def search(
         left = race.left
         if not len(left):
             break
-        work = dict(enumerate(_parts(left, range(seen, end), patients, part_patients), number * STAGE))
+        work = dict(enumerate(parts_of(left, range(seen, end), patients, part_patients), number * STAGE))
         for key, found in _followed(evaluate, work, (*asked.measures, *sums), parts, workers, scheduler, processes):
             part = work[key]
             first, last = part.patients
@@ -164,7 +164,7 @@ def stages_of(draws: int, patients: int, part_patients: int = PART_PATIENTS) -> 
     return tuple(sorted({min(n, draws) for n in (first, half, draws) if n >= first}))
 
 
-def _parts(left: np.ndarray, draws: range, patients: int, part_patients: int) -> Iterator[Part]:
+def parts_of(left: np.ndarray, draws: range, patients: int, part_patients: int) -> Iterator[Part]:
     """What is to be followed of the regimens that are left, under these draws."""
     several = max(1, part_patients // patients)
     edges = np.linspace(0, patients, ceil(patients / part_patients) + 1).round().astype(int)
@@ -280,8 +280,8 @@ def _bound(share: float, patients: int, level: float) -> float:
 class Choice:
     """left: regimens that were followed to the end; means: by measure, [left, draws]; kept: whether they keep the
     limits; front: whether nothing beats them; verdict: of those that keep the limits, in their order `able`; best: of
-    every regimen the probability that it is, 0 where a limit is broken; chosen: number of the best on average, None
-    where none keeps the limits."""
+    every regimen the probability that it is, 0 where a limit is broken or it was beaten before the end; chosen: number
+    of the best on average, None where none keeps the limits."""
 
     left: np.ndarray
     means: dict[str, np.ndarray]
@@ -307,11 +307,8 @@ def choice(race: Race, seed: int = 1) -> Choice:
     able, best = left[kept], np.zeros(len(race.values[asked.aim.measure]))
     if not len(able):
         return Choice(left, means, kept, on_front, None, able, best, None)
-    beaten = [k for k, why in race.out.items() if why.startswith(BEATEN_BY)]
-    among = len(able) + len(beaten)
-    found = verdict(asked.aim.sign * race.of(asked.aim.measure, able), seed, among)
+    found = verdict(asked.aim.sign * race.of(asked.aim.measure, able), seed)
     best[able] = found.best
-    best[beaten] = (1 - found.best.sum()) / max(len(beaten), 1)
     return Choice(left, means, kept, on_front, found, able, best, int(able[found.mean.argmax()]))
 
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from euthymia.course.difference import SEVERE_MADRS
-from euthymia.design.decision import resampled, verdict
-from euthymia.design.search import BEATEN_BY, Choice, Race
+from euthymia.design.decision import unseen, verdict
+from euthymia.design.search import Choice, Race
 from euthymia.patient.population import Patients
 
 FEWEST_PATIENTS = 50
@@ -45,7 +45,6 @@ def subgroups(race: Race, choice: Choice, people: Patients, seed: int = 1) -> tu
         return ()
     gain = race.asked.aim.sign * race.of(race.asked.aim.measure, choice.able)
     overall = int(np.flatnonzero(choice.able == choice.chosen)[0])
-    among = len(choice.able) + sum(why.startswith(BEATEN_BY) for why in race.out.values())
     found = []
     for name, mask in _groups(people):
         n = int(mask.sum())
@@ -55,9 +54,9 @@ def subgroups(race: Race, choice: Choice, people: Patients, seed: int = 1) -> tu
             found.append(Subgroup(name, n))
             continue
         inside = gain[:, :, mask]
-        said = verdict(inside, seed, among)
+        said = verdict(inside, seed)
         best = int(said.mean.argmax())
-        mine, usual = resampled(inside[[best, overall]], seed)
+        mine, usual = unseen(inside[[best, overall]], seed)
         low, high = (float(x) for x in np.quantile(mine - usual, (0.05, 0.95)))
         more = float(said.mean[best] - said.mean[overall])
         found.append(Subgroup(name, n, int(choice.able[best]), float(said.best[best]), more, low, high))

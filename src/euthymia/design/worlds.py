@@ -52,8 +52,8 @@ World = Mapping[str, float]
 def worlds(number: int, seed: int = 1, illness: str = "depression") -> tuple[World, ...]:
     """So many worlds, as far apart among the draws as can be. Raises UserError for more than there are draws."""
     drawn = posterior()
-    if not 2 <= number <= len(drawn):
-        raise UserError(f"draws must be between 2 and {len(drawn)}, got {number}.")
+    if number > len(drawn):
+        raise UserError(f"draws must be at most {len(drawn)}, got {number}.")
     chosen = np.linspace(0, len(drawn) - 1, number).round().astype(int)
     z = np.random.default_rng(seed).standard_normal((len(drawn), 2))
     made = [_world(drawn[k].values, z[k]) for k in chosen]

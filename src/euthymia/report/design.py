@@ -24,7 +24,17 @@ from euthymia.report.design_tables import (
     tried_rows,
     worth_rows,
 )
-from euthymia.report.design_words import amount, answer, beyond, of_worlds, the_trial, titled, what_now, with_range
+from euthymia.report.design_words import (
+    answer,
+    beyond,
+    chance,
+    cost,
+    of_worlds,
+    the_trial,
+    titled,
+    what_now,
+    with_range,
+)
 from euthymia.report.numbers import in_full
 from euthymia.report.script import allowed, as_json
 from euthymia.report.still import render, written
@@ -53,8 +63,8 @@ def explored(found: Design) -> dict[str, Any]:
             curve = {"low": low, "mid": mid, "high": high}
         numbers = [
             *(with_range(r, m) for m in shown),
-            f"{r['best']:.2f}",
-            "-" if r["regret"] is None else amount(r["regret"], found.asked.aim.measure),
+            chance(r["best"]),
+            "-" if r["regret"] is None else cost(r["regret"], found.asked.aim.measure),
             r["extrapolation"] or "nothing",
         ]
         regimens.append(
@@ -141,8 +151,8 @@ def contained(found: Design) -> Sequence[str]:
     return (
         f"Intervals hold {of_worlds(found)}. Every regimen was followed in the same virtual patients and worlds, "
         "so that differences are far surer than levels.",
-        "The probability to be the best is among the regimens compared and under this model; that there are few "
-        "virtual patients is in it.",
+        "The probability to be the best is among the regimens compared, under this model, in a world that was not "
+        "followed; that worlds and virtual patients are few is in it, and in the regret.",
         f"{walked}under the rules of the protocol as a clinic would follow them.",
         *_of_own_illness(found),
         f"{found.race.followed:,} courses were followed; following every regimen in every world would have been "

@@ -8,7 +8,7 @@ from euthymia.design.decision import front
 from euthymia.design.find import Design
 from euthymia.design.space import counted
 from euthymia.report.charts import QUIET, Rows, Spec, look, number
-from euthymia.report.design_words import CLOSE, titled
+from euthymia.report.design_words import CLOSE, chance, titled
 from euthymia.report.still import PANEL, Picture, drawn, extent, panel
 
 WIDE, HEIGHT = 720, 320
@@ -124,7 +124,7 @@ def best_picture(found: Design) -> Picture:
                 "encoding": {"x": number("v", title=None)}}  # fmt: skip
         return panel([bars, rule], width, 26 * len(rows) + 10)
 
-    said = "; ".join(f"{r['name']} {r['p']:.2f}" for r in rows)
+    said = "; ".join(f"{r['name']} {chance(r['p'])}" for r in rows)
     return Picture("How sure", f"Probability to be the best: {said}.", (drawn(make(WIDE - 360)),), (drawn(make(200)),))
 
 

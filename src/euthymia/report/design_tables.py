@@ -6,7 +6,7 @@ from euthymia.design.find import Design
 from euthymia.design.next_trial import shows_in
 from euthymia.design.robustness import DOES_LITTLE
 from euthymia.design.subgroups import FEWEST_PATIENTS
-from euthymia.report.design_words import digits, named, of_worlds, titled, why_out
+from euthymia.report.design_words import chance, cost, digits, named, of_worlds, titled, why_out
 from euthymia.report.numbers import decimal, positive
 from euthymia.report.still import Table
 
@@ -25,7 +25,7 @@ def front_rows(found: Design, most: int = 10_000) -> Table:
         ]
         name, outside = str(found.space.regimens[r["regimen"]]), found.beyond[r["regimen"]]
         marks = ", ".join(dict.fromkeys(x.what for x in outside)) or "-"
-        rows.append((name, *cells, f"{r['best']:.2f}", positive(r["regret"], 1), marks))
+        rows.append((name, *cells, chance(r["best"]), cost(r["regret"], aim.measure), marks))
     return Table(
         f"Regimens that nothing beats in {', '.join(shown)}: means ({of_worlds(found)}). Best: probability to be the "
         "best for the aim of those compared; regret: what choosing it costs on average; outside the evidence: what of "
@@ -55,7 +55,7 @@ def all_rows(found: Design) -> Table:
             str(found.space.regimens[r["regimen"]]),
             *(decimal(r[m], digits(1, m)) for m in shown),
             {True: "yes", False: "no", None: "-"}[r["keeps limits"]],
-            f"{r['best']:.2f}",
+            chance(r["best"]),
             why_out(found, r["left the race"]),
             r["extrapolation"] or "-",
         )
@@ -116,13 +116,13 @@ def subgroup_rows(found: Design) -> Table:
     rows: list[tuple[str, ...]] = []
     measure = found.asked.aim.measure
     for g in found.subgroups:
-        if g.best is None or g.gain is None or g.low is None or g.high is None:
+        if g.best is None or g.probability is None or g.gain is None or g.low is None or g.high is None:
             rows.append((g.name, f"{g.patients:,}", "too few patients to say anything", "-", "-", "-"))
             continue
         same = found.chosen is not None and g.best == found.chosen.number
         gain = "-" if same else f"{decimal(g.gain, 2)} ({decimal(g.low, 2)} to {decimal(g.high, 2)})"
         told = "the same regimen" if same else "yes" if g.differs else "not distinguishable"
-        rows.append((g.name, f"{g.patients:,}", str(found.space.regimens[g.best]), f"{g.probability:.2f}", gain, told))
+        rows.append((g.name, f"{g.patients:,}", str(found.space.regimens[g.best]), chance(g.probability), gain, told))
     return Table(
         "The regimen that is best on average in subgroups, of those that keep the limits in all patients. Gain: by how "
         f"much its {measure} is better there than that of the regimen found overall, with 90 % over worlds and "

@@ -27,6 +27,8 @@ OF_WORLDS = (
 )
 CLOSE = 0.9
 """Below this probability to be the best, the page says first that the choice is open."""
+WORTH_NAMING = 0.05
+"""Probability to be the best below which a rival is not named."""
 
 
 def answer(found: Design) -> list[str]:
@@ -73,8 +75,8 @@ def _best(found: Design, row: dict) -> str:
         return f"Of {of} there is one regimen, {found.chosen}, and no choice to make: {aim.measure} {over}, {does}."
     return (
         f"Of {counted(number)} of {of}, {found.chosen} gives the {'most' if aim.better == 'more' else 'least'} "
-        f"{aim.measure} {over}: {does}. It is the best of those compared with probability {row['best']:.2f}; choosing "
-        f"it costs {amount(row['regret'], aim.measure)} on average against knowing which is best."
+        f"{aim.measure} {over}: {does}. It is the best of those compared with probability {chance(row['best'])}; "
+        f"choosing it costs {cost(row['regret'], aim.measure)} on average against knowing which is best."
     )
 
 
@@ -191,8 +193,10 @@ def _in_whom(found: Design) -> list[str]:
 
 
 def _rivals(found: Design, table: pl.DataFrame) -> str:
-    best = table.sort("best", descending=True).head(4).filter(pl.col("best") >= 0.05)
+    best = table.sort("best", descending=True).head(4).filter(pl.col("best") >= WORTH_NAMING)
     parts = [f"{found.space.regimens[r['regimen']]} {r['best']:.2f}" for r in best.iter_rows(named=True)]
+    if len(parts) == 1:
+        return f"the probability to be the best is {parts[0]}, and of no other as much as {WORTH_NAMING}"
     return f"probabilities to be the best are {'; '.join(parts)}"
 
 
@@ -234,6 +238,17 @@ def amount(x: float, measure: str, sign: bool = False) -> str:
     unit = MEASURES[measure].unit
     text = (decimal if sign else positive)(x, digits(x, measure))
     return f"{'+' if sign and not text.startswith('-') else ''}{text} {unit}".rstrip()
+
+
+def cost(regret: float, measure: str) -> str:
+    """What a choice costs on average, with its unit, never said to be nothing."""
+    least = 10.0 ** -digits(0, measure)
+    return amount(regret, measure) if regret >= least / 2 else f"below {amount(least, measure)}"
+
+
+def chance(probability: float) -> str:
+    """A probability to be the best, never said to be certain."""
+    return f"{probability:.2f}" if probability < 0.995 else "over 0.99"
 
 
 def _changed(measure: str, by: float) -> str:
