@@ -349,6 +349,11 @@ def test_only_those_who_meet_the_rules_at_their_rating_enter():
     assert (out.screened > 40).all()
 
 
+def test_what_is_assumed_around_a_trial_is_refused():
+    with evidence.assume({"depression.gain": 0.0}), pytest.raises(UserError, match=r"depression\.gain: what is"):
+        run(planned())
+
+
 def test_rules_that_nobody_meets_are_one_sentence():
     plan = planned(PARALLEL, ("patients: 40", "inclusion: {age: at least 99 years}\npatients: 40"))
     with pytest.raises(UserError, match=r"only 0 of \d+ patients screened may enter"):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from euthymia import evidence
 from euthymia.course.result import evidence_hash, release
 from euthymia.course.store import Parts
 from euthymia.errors import UserError
@@ -87,6 +88,11 @@ def run(
         raise UserError(f"replicates must be from 1 to {REPLICATES}, not {replicates}.")
     if not 0 <= seed < 2**32:
         raise UserError(f"the seed must be from 0 to {2**32 - 1}, not {seed}.")
+    if evidence.assumed():
+        raise UserError(
+            f"{', '.join(evidence.assumed())}: what is assumed around a planned trial would not reach all of it; carry "
+            "it out outside of the block."
+        )
     ratings = float(replicates) * plan.patients * len(plan.visits)
     if ratings > MAX_RATINGS:
         raise UserError(f"replicates x patients x visits must be at most {MAX_RATINGS:.0f}; they are {ratings:.0f}.")
