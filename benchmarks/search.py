@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from run import machine
 
 HERE = Path(__file__).parent
@@ -57,17 +58,25 @@ def searched(vary: tuple[str, ...], patients: int, draws: int, **how: Any) -> di
     }
 
 
-def scaling(quick: bool) -> dict[str, dict[str, float]]:
-    """A smaller search by who does the work."""
+def peak_mb(process: int) -> int:
+    """The most memory a process has had."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) // 1024
+
+
+def scaling(quick: bool) -> dict[str, dict[str, dict[str, float]]]:
+    """A smaller search by who does the work: at first, when every worker has to begin and to compile, and again."""
     vary, patients, draws = (("dose=0.25, 0.5 mg/kg",), 100, 4) if quick else (VARY[:2], 2000, 8)
-    found = {f"{n} process{'es' * (n > 1)}": searched(vary, patients, draws, workers=n) for n in (1, 2)}
+
+    def twice(**how: Any) -> dict[str, dict[str, float]]:
+        return {when: searched(vary, patients, draws, **how) for when in ("first", "again")}
+
+    found = {f"{n} process{'es' * (n > 1)}": twice(workers=n) for n in (1, 2)}
     from distributed import LocalCluster
 
     for n in (1, 2):
         with LocalCluster(n_workers=n, threads_per_worker=1, dashboard_address=None) as cluster:
-            searched(("dose=0.5 mg/kg",), 100, 2, scheduler=cluster.scheduler_address)  # every worker has begun
-            name = f"{n} Dask worker{'s' * (n > 1)}"
-            found[name] = searched(vary, patients, draws, scheduler=cluster.scheduler_address)
+            found[f"{n} Dask worker{'s' * (n > 1)}"] = twice(scheduler=cluster.scheduler_address)
     return found
 
 
@@ -110,10 +119,8 @@ def main() -> None:
     quick = parser.parse_args().quick
     peers = by_peers(2, 3) if quick else by_peers(SAMPLE, 25)
     large = searched(("dose=0.25, 0.5 mg/kg",), 100, 4, workers=2) if quick else searched(VARY, 2000, 20, workers=2)
-    memory = {
-        "parent": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "largest process": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024,
-    }
+    children = psutil.Process().children(recursive=True)  # processes stay for a while
+    memory = {"parent": peak_mb(os.getpid()), "largest process": max((peak_mb(c.pid) for c in children), default=0)}
     core_ms = 2e3 * large["wall_s"] / large["followed"]
     for found in peers.values():
         if isinstance(found, dict):

@@ -27,6 +27,13 @@ ADDRESS = re.compile(r"(?:tcp|tls)://(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]@]+):([0-9]{1
 KEPT_BYTES = str(2**32)
 """Memory that a process keeps for its next arrays: to hand pages back and get them anew took a sixth of its time."""
 
+CACHE = (
+    "jax_compilation_cache_dir",
+    "jax_persistent_cache_min_compile_time_secs",
+    "jax_persistent_cache_min_entry_size_bytes",
+)
+"""Settings of JAX by which compiled code is kept between runs."""
+
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
@@ -79,7 +86,7 @@ def _on_processes(compute, parts, count):
     from loky import get_reusable_executor
     from loky.process_executor import TerminatedWorkerError
 
-    cache = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
+    cache = {name: getattr(jax.config, name) for name in CACHE}
     # each has a core of its own: compiled code that wants more would only wait for the others
     alone = {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()}
     env = alone | dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), KEPT_BYTES)
@@ -94,12 +101,13 @@ def _on_processes(compute, parts, count):
         raise
 
 
-def _begun(cache: str | None) -> None:
-    """Where a process keeps compiled code: as whoever asked it."""
+def _begun(cache: Mapping[str, Any]) -> None:
+    """Which compiled code a process keeps, and where: as whoever asked it."""
     import jax
     from loky import process_executor
 
-    jax.config.update("jax_compilation_cache_dir", cache)
+    for name, value in cache.items():
+        jax.config.update(name, value)
     # what a part leaves for the next would be taken for a leak, and the process begun anew after every part
     process_executor._USE_PSUTIL = False
 
