@@ -108,6 +108,12 @@ def test_what_to_find_out_in_whom_and_what_no_study_tried_is_said(found):
 
 
 def test_no_choice_is_certain_and_none_is_free():
-    assert [chance(p) for p in (0.0, 0.334, 0.99, 0.9999, 1.0)] == ["0.00", "0.33", "0.99", "over 0.99", "over 0.99"]
+    assert [chance(p) for p in (0.0, 0.334, 0.99, 0.9999, 1.0)] == [
+        "below 0.01",
+        "0.33",
+        "0.99",
+        "over 0.99",
+        "over 0.99",
+    ]
     assert cost(0.0, "days in remission") == cost(0.04, "days in remission") == "below 0.1 days"
     assert cost(0.06, "days in remission") == "0.1 days" and cost(0.001, "episodes a year") == "below 0.01 episodes"

@@ -63,7 +63,7 @@ def explored(found: Design) -> dict[str, Any]:
             curve = {"low": low, "mid": mid, "high": high}
         numbers = [
             *(with_range(r, m) for m in shown),
-            chance(r["best"]),
+            "-" if r["keeps limits"] is False else chance(r["best"]),
             "-" if r["regret"] is None else cost(r["regret"], found.asked.aim.measure),
             r["extrapolation"] or "nothing",
         ]

@@ -55,7 +55,7 @@ def all_rows(found: Design) -> Table:
             str(found.space.regimens[r["regimen"]]),
             *(decimal(r[m], digits(1, m)) for m in shown),
             {True: "yes", False: "no", None: "-"}[r["keeps limits"]],
-            chance(r["best"]),
+            "-" if r["keeps limits"] is False else chance(r["best"]),
             why_out(found, r["left the race"]),
             r["extrapolation"] or "-",
         )

@@ -247,8 +247,8 @@ def cost(regret: float, measure: str) -> str:
 
 
 def chance(probability: float) -> str:
-    """A probability to be the best, never said to be certain."""
-    return f"{probability:.2f}" if probability < 0.995 else "over 0.99"
+    """A probability to be the best, never said to be certain or nothing."""
+    return "below 0.01" if probability < 0.005 else "over 0.99" if probability >= 0.995 else f"{probability:.2f}"
 
 
 def _changed(measure: str, by: float) -> str:
